@@ -1,0 +1,130 @@
+"""The frozen ImageNet ResNet50 and the features it computes, once per image and view."""
+
+import hashlib
+import inspect
+from collections.abc import Callable, Sequence
+
+import cv2
+import numpy as np
+
+from activity import augmentation, preprocessing
+from activity.cli import UserError
+from activity.dataset import Picture, read_image
+from activity.engine import KerasEngine
+from activity.feature_cache import FeatureCache
+from activity.parallel import parallel_map
+from activity.runtime import keras, tf
+
+INPUT_SIZE = 224
+
+
+def build_backbone(weights: str) -> keras.Model:
+    """Return the frozen base: RGB 0..255 (N, 224, 224, 3) to pooled features (N, 2048).
+
+    `weights` is "imagenet", which Keras downloads once, or the path of a weights file. Channel
+    order and mean subtraction are part of the returned graph. Raises `UserError` if the weights
+    cannot be had.
+    """
+    try:
+        resnet = keras.applications.ResNet50(
+            weights=weights, include_top=False, input_shape=(INPUT_SIZE, INPUT_SIZE, 3)
+        )
+    except Exception as error:
+        # Keras raises bare Exception, OSError or ValueError here, with messages of many lines.
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        if weights == "imagenet":
+            raise UserError(
+                f"the ImageNet weights could not be downloaded ({reason}); "
+                "give a file of ResNet50 weights without top with --weights PATH"
+            ) from error
+        raise UserError(
+            f"--weights {weights} does not hold ResNet50 weights without top ({reason})"
+        ) from error
+    resnet.trainable = False
+    rgb = keras.Input((INPUT_SIZE, INPUT_SIZE, 3), name="rgb")
+    # training=False keeps the statistics of ImageNet in the batch normalisation.
+    maps = resnet(keras.applications.resnet50.preprocess_input(rgb), training=False)
+    pooled = keras.layers.AveragePooling2D(pool_size=(7, 7))(maps)
+    return keras.Model(rgb, keras.layers.Flatten()(pooled), name="backbone")
+
+
+class FeatureExtractor:
+    """Fills the cache with the features of pictures, and knows under which keys they lie."""
+
+    def __init__(
+        self, backbone: keras.Model, cache: FeatureCache, rule: str, seed: int, batch_size: int
+    ) -> None:
+        self.cache = cache
+        self._engine = KerasEngine(backbone, batch_size)
+        self._rule = rule
+        self._seed = seed
+        self._fingerprint = _fingerprint(backbone, rule)
+
+    def key(self, picture: Picture, view: int) -> bytes:
+        """Return a hash of all that the features depend on: content, view, weights, versions."""
+        seed = "" if view == augmentation.PLAIN else self._seed
+        name = f"{picture.digest} {view} {seed} {self._fingerprint}"
+        return hashlib.blake2b(name.encode(), digest_size=16).digest()
+
+    def missing(
+        self, pictures: Sequence[Picture], views: Sequence[int]
+    ) -> list[tuple[Picture, list[int]]]:
+        """Return the pictures of which the cache lacks some of the views, with those views."""
+        wanted = (
+            (picture, [view for view in views if self.key(picture, view) not in self.cache])
+            for picture in pictures
+        )
+        return [(picture, absent) for picture, absent in wanted if absent]
+
+    def fill(
+        self,
+        missing: Sequence[tuple[Picture, list[int]]],
+        progress: Callable[[int], object],
+    ) -> None:
+        """Compute features and store them batch by batch; `progress` is told each batch's size.
+
+        Decoding and augmentation run in threads beside the base. Memory holds a few images.
+        """
+        keys: list[bytes] = []
+        images: list[np.ndarray] = []
+
+        def flush() -> None:
+            self.cache.write(keys, self._engine(images))
+            progress(len(keys))
+            keys.clear()
+            images.clear()
+
+        for views in parallel_map(self._views, missing):
+            for key, image in views:
+                keys.append(key)
+                images.append(image)
+                if len(keys) == self._engine.batch_size:
+                    flush()
+        if keys:
+            flush()
+
+    def _views(self, item: tuple[Picture, list[int]]) -> list[tuple[bytes, np.ndarray]]:
+        picture, views = item
+        image = read_image(picture.path)
+        if image is None:
+            raise UserError(f"{str(picture.path)!r} changed during the run; start again")
+        seed = [self._seed, int(picture.digest, 16)]
+        return [
+            (
+                self.key(picture, view),
+                augmentation.view(image, view, self._rule, INPUT_SIZE, seed),
+            )
+            for view in views
+        ]
+
+
+def _fingerprint(backbone: keras.Model, rule: str) -> str:
+    """Hash what turns an image into features: weights, library versions and our own code."""
+    state = hashlib.blake2b(digest_size=16)
+    for weight in backbone.get_weights():
+        state.update(weight.tobytes())
+    for module in (augmentation, preprocessing):
+        state.update(inspect.getsource(module).encode())
+    for text in (tf.__version__, keras.__version__, cv2.__version__, np.__version__, rule):
+        state.update(text.encode() + b"\0")
+    return state.hexdigest()

@@ -1,0 +1,112 @@
+"""The head: its training on features, and its assembly with the base into one model."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from activity.backbone import FeatureExtractor
+from activity.dataset import Picture
+from activity.feature_cache import FEATURES
+from activity.runtime import keras
+
+# Chosen by cross-validation inside the training part; benchmarks/README.md has the table.
+LEARNING_RATE = 1e-3
+WEIGHT_DECAY = 4e-3
+
+
+class FeatureBatches(keras.utils.PyDataset):  # type: ignore[misc]
+    """Batches of ((N, 2048) features, (N, classes) one-hot labels), read from the cache as needed.
+
+    One row for each of the `views` of each picture. With a `seed`, they are shuffled each epoch.
+    `targets` holds the class indices of the rows in their first order.
+    """
+
+    def __init__(
+        self,
+        extractor: FeatureExtractor,
+        pictures: Sequence[Picture],
+        views: Sequence[int],
+        labels: Sequence[str],
+        batch_size: int,
+        seed: int | None = None,
+    ) -> None:
+        super().__init__()
+        self._cache = extractor.cache
+        self._keys = [extractor.key(picture, view) for picture in pictures for view in views]
+        indices = [labels.index(picture.label) for picture in pictures]
+        self.targets = np.repeat(indices, len(views))
+        self.classes = len(labels)
+        self._batch_size = batch_size
+        self._order = np.arange(len(self._keys))
+        self._random = None if seed is None else np.random.default_rng(seed)
+        self.on_epoch_end()
+
+    def __len__(self) -> int:
+        return -(-len(self._keys) // self._batch_size)
+
+    def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
+        rows = self._order[index * self._batch_size : (index + 1) * self._batch_size]
+        features = self._cache.read([self._keys[row] for row in rows])
+        return features, keras.utils.to_categorical(self.targets[rows], self.classes)
+
+    def on_epoch_end(self) -> None:
+        """Shuffle; Keras calls it."""
+        if self._random is not None:
+            self._random.shuffle(self._order)
+
+
+def build_head(classes: int) -> keras.Model:
+    """Return the tutorial's head after its pooling: features (N, 2048) to probabilities."""
+    return keras.Sequential(
+        [
+            keras.Input((FEATURES,)),
+            keras.layers.Dense(512, activation="relu"),
+            keras.layers.Dropout(0.5),
+            keras.layers.Dense(classes, activation="softmax"),
+        ],
+        name="head",
+    )
+
+
+def train_head(
+    train: FeatureBatches, test: FeatureBatches, epochs: int, seed: int
+) -> tuple[keras.Model, dict[str, list[float]]]:
+    """Train a head and return it with its history: four lists of one number an epoch.
+
+    The test part is only measured after each epoch, as the tutorial does; nothing is chosen by it.
+    """
+    keras.utils.set_random_seed(seed)
+    head = build_head(train.classes)
+    schedule = keras.optimizers.schedules.CosineDecay(LEARNING_RATE, epochs * len(train))
+    head.compile(
+        optimizer=keras.optimizers.AdamW(schedule, weight_decay=WEIGHT_DECAY),
+        loss="categorical_crossentropy",
+        metrics=["accuracy"],
+    )
+
+    def print_epoch(epoch: int, logs: dict[str, float]) -> None:
+        print(
+            f"epoch {epoch + 1:{len(str(epochs))}}/{epochs}"
+            f"  training: loss {logs['loss']:.4f}, accuracy {logs['accuracy']:.4f}"
+            f"  test: loss {logs['val_loss']:.4f}, accuracy {logs['val_accuracy']:.4f}",
+            flush=True,
+        )
+
+    fitted = head.fit(
+        train,
+        validation_data=test,
+        epochs=epochs,
+        shuffle=False,  # the batches shuffle themselves
+        verbose=0,
+        callbacks=[keras.callbacks.LambdaCallback(on_epoch_end=print_epoch)],
+    )
+    history = {name: [float(value) for value in values] for name, values in fitted.history.items()}
+    return head, history
+
+
+def assemble(backbone: keras.Model, head: keras.Model) -> keras.Model:
+    """Join both into one model: RGB 0..255 (N, 224, 224, 3) to probabilities (N, classes)."""
+    probabilities = backbone.output
+    for layer in head.layers:  # not the head as a whole, which would bring its optimiser along
+        probabilities = layer(probabilities)
+    return keras.Model(backbone.input, probabilities, name="activity")

@@ -1,0 +1,56 @@
+"""How good the trained model is: the scores on the test part and the curves of the training."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+from sklearn.metrics import classification_report, confusion_matrix
+
+from activity.artifacts import written_whole
+
+
+def evaluate(
+    truth: np.ndarray, predicted: np.ndarray, labels: Sequence[str]
+) -> tuple[dict[str, Any], str]:
+    """Compare (N,) class indices; return the scores as a record and as text.
+
+    Rows of the confusion matrix are true classes, columns predicted ones, in the order of `labels`.
+    """
+    indices = range(len(labels))
+    report = {"labels": indices, "target_names": labels, "zero_division": 0}
+    matrix = confusion_matrix(truth, predicted, labels=indices)
+    record = {
+        "images": len(truth),
+        "accuracy": float(np.mean(truth == predicted)),
+        "report": classification_report(truth, predicted, output_dict=True, **report),
+        "confusion_matrix": matrix.tolist(),
+    }
+    column = max(6, *(len(label) for label in labels)) + 2
+    text = [
+        f"test part: {len(truth)} images, accuracy {record['accuracy']:.1%}\n",
+        classification_report(truth, predicted, digits=3, **report),
+        "confusion matrix: a row for each true class, a column for each predicted one",
+        " " * column + "".join(f"{label:>{column}}" for label in labels),
+    ]
+    for label, row in zip(labels, matrix, strict=True):
+        text.append(f"{label:>{column}}" + "".join(f"{count:{column}d}" for count in row))
+    return record, "\n".join(text)
+
+
+def save_plot(history: Mapping[str, Sequence[float]], path: Path) -> None:
+    """Plot loss and accuracy of training and test part, one value an epoch, as a picture."""
+    epochs = range(1, len(history["loss"]) + 1)
+    figure = Figure(figsize=(10, 4.5), layout="constrained")
+    panels = figure.subplots(1, 2)
+    for panel, name in zip(panels, ("loss", "accuracy"), strict=True):
+        panel.plot(epochs, history[name], ".-", label="training (augmented, with dropout)")
+        panel.plot(epochs, history[f"val_{name}"], ".-", label="test")
+        panel.set(xlabel="epoch", ylabel=name, title=name.capitalize())
+        panel.xaxis.set_major_locator(MaxNLocator(integer=True))
+        panel.grid(alpha=0.3)
+    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
+    with written_whole(path) as partial:
+        figure.savefig(partial, dpi=120)

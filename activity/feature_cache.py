@@ -1,0 +1,64 @@
+"""Features on disk: what the frozen base computed once is never computed again."""
+
+import sqlite3
+import zlib
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+FEATURES = 2048
+
+
+class FeatureCache:
+    """A table of (2048,) float16 feature vectors by key.
+
+    SQLite makes every commit whole or absent, so a run may be killed at any time and the next one
+    goes on from there. Each row carries a checksum; a row that fails it counts as absent.
+    """
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # Keras reads from a thread of its own, while this one waits for it.
+        self._database = sqlite3.connect(path, check_same_thread=False)
+        self._database.execute("PRAGMA journal_mode = WAL")
+        # Without a sync at each commit a power cut can lose the last rows, but never tear one.
+        self._database.execute("PRAGMA synchronous = NORMAL")
+        self._database.execute(
+            "CREATE TABLE IF NOT EXISTS features "
+            "(key BLOB PRIMARY KEY, vector BLOB NOT NULL, checksum INTEGER NOT NULL)"
+        )
+
+    def __contains__(self, key: bytes) -> bool:
+        return self._read(key) is not None
+
+    def write(self, keys: Sequence[bytes], vectors: np.ndarray) -> None:
+        """Store (N, 2048) vectors, rounded to float16, under N keys in one commit."""
+        blobs = [vector.tobytes() for vector in vectors.astype(np.float16)]
+        with self._database:
+            self._database.executemany(
+                "INSERT OR REPLACE INTO features VALUES (?, ?, ?)",
+                [(key, blob, zlib.crc32(blob)) for key, blob in zip(keys, blobs, strict=True)],
+            )
+
+    def read(self, keys: Sequence[bytes]) -> np.ndarray:
+        """Return the (N, 2048) float32 vectors of N keys. Raises `KeyError` if one is absent."""
+        vectors = np.empty((len(keys), FEATURES), np.float32)
+        for row, key in enumerate(keys):
+            blob = self._read(key)
+            if blob is None:
+                raise KeyError(key.hex())
+            vectors[row] = np.frombuffer(blob, np.float16)
+        return vectors
+
+    def _read(self, key: bytes) -> bytes | None:
+        row: tuple[bytes, int] | None = self._database.execute(
+            "SELECT vector, checksum FROM features WHERE key = ?", (key,)
+        ).fetchone()
+        if row is None or zlib.crc32(row[0]) != row[1]:
+            return None
+        return row[0]
+
+    def close(self) -> None:
+        """Close the database file."""
+        self._database.close()

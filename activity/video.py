@@ -1,0 +1,209 @@
+"""Frames in and frames out: the reader, the writer and the preview window."""
+
+import math
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Self
+
+# FFmpeg's own messages would say in twenty lines what one line of ours says.
+os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
+
+import cv2
+import numpy as np
+
+from activity.artifacts import check_output, written_whole
+from activity.cli import UserError
+
+CODECS = {".avi": "MJPG", ".mp4": "mp4v"}
+# Used where the container does not say, or says something no camera does.
+USUAL_FPS = 30.0
+HIGHEST_FPS = 1000.0
+# A damaged packet looks like the end of the file; a healthy frame may follow this many packets on.
+DAMAGED_PACKETS = 64
+
+
+class VideoReader:
+    """Reads the frames of a video file, upright, one at a time.
+
+    `decoded` counts them; `claimed` is what the container says, an estimate (None if it says
+    nothing). Raises `UserError` for a file that is missing or delivers no frame.
+    """
+
+    def __init__(self, path: Path) -> None:
+        if not path.is_file():
+            kind = "is a folder" if path.is_dir() else "does not exist"
+            raise UserError(f"--input {path} {kind}; name a video file")
+        cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+        self.path = path
+        self.decoded = 0
+        self._capture = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG)
+        # The default has changed between versions of OpenCV.
+        self._capture.set(cv2.CAP_PROP_ORIENTATION_AUTO, 1)
+        fps = self._capture.get(cv2.CAP_PROP_FPS)
+        self.fps = fps if 0 < fps <= HIGHEST_FPS and math.isfinite(fps) else USUAL_FPS
+        claimed = int(self._capture.get(cv2.CAP_PROP_FRAME_COUNT))
+        self.claimed = claimed if claimed > 0 else None
+        # The first frame is read here, so that a file without one fails before anything slow.
+        self._first = self._read()
+        if self._first is None:
+            self._capture.release()
+            raise UserError(f"--input {path} holds no frame that can be decoded; is it a video?")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._capture.release()
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        """Yield every frame as (H, W, 3) uint8 BGR."""
+        frame, self._first = self._first, None
+        while frame is not None:
+            self.decoded += 1
+            yield frame
+            frame = self._read()
+
+    def _read(self) -> np.ndarray | None:
+        for _ in range(DAMAGED_PACKETS):
+            decoded, frame = self._capture.read()
+            if decoded:
+                return frame
+            if self.claimed is None or self.decoded >= self.claimed:
+                break
+        return None
+
+
+def check_video_output(path: Path, source: Path) -> None:
+    """Raise `UserError` unless `path` can become a video and is not the source itself."""
+    if path.suffix.lower() not in CODECS:
+        raise UserError(
+            f"--output {path} ends in {path.suffix or 'nothing'!r}; "
+            f"choose a name ending in {' or '.join(CODECS)}"
+        )
+    check_output(path, "--output")
+    if path.exists() and path.samefile(source):
+        raise UserError(f"--output {path} is the input itself; choose another name")
+
+
+class VideoWriter:
+    """Encodes frames: MJPG for `.avi`, mp4v for `.mp4`; made by `video_writer`.
+
+    All frames get the size of the first. Both codecs halve the colour resolution and need even
+    sides, so an odd side is extended by repeating its last row or column.
+    """
+
+    def __init__(self, path: Path, fps: float) -> None:
+        self.written = 0
+        self._path = path
+        self._fps = fps
+        self._encoder: cv2.VideoWriter | None = None
+
+    def write(self, frame: np.ndarray) -> None:
+        """Append an (H, W, 3) uint8 BGR frame."""
+        if self._encoder is None:
+            self._encoder = self._open(frame)
+        if (frame.shape[1], frame.shape[0]) != self._size:
+            frame = cv2.resize(frame, self._size)
+        right, bottom = self._size[0] % 2, self._size[1] % 2
+        if right or bottom:
+            frame = cv2.copyMakeBorder(frame, 0, bottom, 0, right, cv2.BORDER_REPLICATE)
+        self._encoder.write(frame)
+        self.written += 1
+
+    def _open(self, frame: np.ndarray) -> cv2.VideoWriter:
+        height, width = frame.shape[:2]
+        self._size = (width, height)
+        codec = cv2.VideoWriter.fourcc(*CODECS[self._path.suffix.lower()])
+        even = (width + width % 2, height + height % 2)
+        encoder = cv2.VideoWriter(str(self._path), cv2.CAP_FFMPEG, codec, self._fps, even)
+        if not encoder.isOpened():
+            raise UserError(f"no video of {width}x{height} pixels can be written to {self._path}")
+        return encoder
+
+    def close(self) -> None:
+        """Finish the file, so that players can open it."""
+        if self._encoder is not None:
+            self._encoder.release()
+
+
+@contextmanager
+def video_writer(path: Path, fps: float) -> Iterator[VideoWriter]:
+    """Give a writer whose video stands at `path` once it is complete.
+
+    Raises `UserError` if the file lacks frames in the end: OpenCV drops them without a word, for
+    example when the disk is full.
+    """
+    with written_whole(path) as partial:
+        writer = VideoWriter(partial, fps)
+        try:
+            yield writer
+        finally:
+            writer.close()
+        capture = cv2.VideoCapture(str(partial), cv2.CAP_FFMPEG)
+        found = max(0, int(capture.get(cv2.CAP_PROP_FRAME_COUNT)))
+        capture.release()
+        if found != writer.written:
+            raise UserError(
+                f"{path} was not kept: it holds {found} of {writer.written} frames; "
+                "is the disk full?"
+            )
+
+
+class Preview:
+    """A window that shows frames while they are made.
+
+    Where no window can be opened it says so in one line and shows nothing.
+    """
+
+    KEYS_TO_QUIT = (ord("q"), ord("Q"), 27)  # 27 is Esc
+    # Larger frames are scaled down, so that the window fits on a laptop's screen.
+    LARGEST = (1280, 720)
+
+    def __init__(self, title: str, realtime_fps: float | None) -> None:
+        self._title = title
+        self._realtime_fps = realtime_fps
+        self._shown = 0
+        self._started = 0.0
+        # Without a display Qt aborts the whole process, so another one tries it first.
+        self._trial = subprocess.Popen(
+            [sys.executable, "-c", "import cv2; cv2.namedWindow('preview')"],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+
+    def __enter__(self) -> Self:
+        self._possible = self._trial.wait() == 0
+        if not self._possible:
+            print("preview off: no window can be opened here (no display?)")
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        if self._shown:
+            cv2.destroyWindow(self._title)
+
+    def show(self, frame: np.ndarray) -> bool:
+        """Show an (H, W, 3) uint8 BGR frame; return False once the user asks to end the run."""
+        if not self._possible:
+            return True
+        if not self._shown:
+            self._open(frame)
+        cv2.imshow(self._title, frame)
+        self._shown += 1
+        wait = 0.0
+        if self._realtime_fps:
+            wait = self._started + self._shown / self._realtime_fps - time.monotonic()
+        key = cv2.waitKey(max(1, round(1000 * wait)))
+        return key not in self.KEYS_TO_QUIT
+
+    def _open(self, frame: np.ndarray) -> None:
+        height, width = frame.shape[:2]
+        scale = min(1.0, self.LARGEST[0] / width, self.LARGEST[1] / height)
+        flags = cv2.WINDOW_NORMAL | cv2.WINDOW_KEEPRATIO | cv2.WINDOW_GUI_NORMAL
+        cv2.namedWindow(self._title, flags)
+        cv2.resizeWindow(self._title, round(width * scale), round(height * scale))
+        self._started = time.monotonic()

@@ -1,0 +1,130 @@
+"""Compare views, optimisers and mini-batches by cross-validation inside the training part.
+
+    python -m benchmarks.training_choices --dataset DIR --weights PATH
+
+The test part is never touched. Each choice trains a head four times, each time on three quarters of
+the training part, and is measured on the plain views of the last quarter.
+"""
+
+import argparse
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from sklearn.model_selection import StratifiedGroupKFold
+from tqdm import tqdm
+
+from activity import dataset
+from activity.backbone import FeatureExtractor, build_backbone
+from activity.classifier import build_head
+from activity.feature_cache import FeatureCache
+from activity.runtime import keras
+
+FOLDS = 4
+CROPS, AFFINE = range(1, 25, 2), range(2, 25, 2)  # as augmentation.view makes them
+
+
+@dataclass
+class Choice:
+    """One way to train the head."""
+
+    name: str
+    views: list[int]
+    optimiser: Callable[[int], keras.optimizers.Optimizer]  # from the number of steps
+    epochs: int = 25
+    batch_size: int = 32
+
+
+def cosine(rate: float, steps: int) -> keras.optimizers.schedules.LearningRateSchedule:
+    """Let the learning rate fall from `rate` to zero along half a cosine."""
+    return keras.optimizers.schedules.CosineDecay(rate, steps)
+
+
+def adamw(rate: float, decay: float = 4e-3) -> Callable[[int], keras.optimizers.Optimizer]:
+    """Return a factory of AdamW with a cosine schedule."""
+    return lambda steps: keras.optimizers.AdamW(cosine(rate, steps), weight_decay=decay)
+
+
+def sgd(rate: float) -> Callable[[int], keras.optimizers.Optimizer]:
+    """Return a factory of SGD with momentum and a cosine schedule."""
+    return lambda steps: keras.optimizers.SGD(cosine(rate, steps), momentum=0.9)
+
+
+def tutorial(_steps: int) -> keras.optimizers.Optimizer:
+    """Make the tutorial's SGD: 1e-4, momentum 0.9, decayed by 1e-4 / epochs a step."""
+    rate = keras.optimizers.schedules.InverseTimeDecay(1e-4, 1, 1e-4 / 25)
+    return keras.optimizers.SGD(rate, momentum=0.9)
+
+
+MIXED = [0, *range(1, 13)]
+CHOICES = [
+    Choice("no augmentation", [0], adamw(1e-3)),
+    Choice("12 crops", [0, *CROPS], adamw(1e-3)),
+    Choice("12 affine (the tutorial's)", [0, *AFFINE], adamw(1e-3)),
+    Choice("3 + 3 mixed", [0, *range(1, 7)], adamw(1e-3)),
+    Choice("6 + 6 mixed", MIXED, adamw(1e-3)),
+    Choice("12 + 12 mixed", [0, *range(1, 25)], adamw(1e-3)),
+    Choice("6 + 6 mixed, AdamW 3e-4", MIXED, adamw(3e-4)),
+    Choice("6 + 6 mixed, AdamW 1e-4", MIXED, adamw(1e-4)),
+    Choice("6 + 6 mixed, AdamW 3e-4, decay 0.1", MIXED, adamw(3e-4, 0.1)),
+    Choice("6 + 6 mixed, SGD 1e-2", MIXED, sgd(1e-2)),
+    Choice("6 + 6 mixed, SGD 1e-3", MIXED, sgd(1e-3)),
+    Choice("6 + 6 mixed, the tutorial's SGD 1e-4", MIXED, tutorial),
+    Choice("6 + 6 mixed, AdamW 1e-3, batches of 128", MIXED, adamw(1e-3), batch_size=128),
+    Choice("6 + 6 mixed, AdamW 3e-4, batches of 128", MIXED, adamw(3e-4), batch_size=128),
+    Choice("6 + 6 mixed, AdamW 3e-4, 10 epochs", MIXED, adamw(3e-4), epochs=10),
+]
+
+
+def main() -> None:
+    """Run the comparison and print its table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--dataset", type=Path, required=True)
+    parser.add_argument("--weights", default="imagenet")
+    parser.add_argument("--cache", type=Path, default=Path(".cache/features.sqlite"))
+    parser.add_argument("--seed", type=int, default=0)
+    args = parser.parse_args()
+
+    pictures, _ = dataset.split(dataset.load(dataset.find_files(args.dataset, ["all"])).pictures)
+    labels = sorted({picture.label for picture in pictures})
+    truth = np.array([labels.index(picture.label) for picture in pictures])
+    cache = FeatureCache(args.cache)
+    extractor = FeatureExtractor(build_backbone(args.weights), cache, "crop", args.seed, 32)
+    missing = extractor.missing(pictures, range(25))
+    with tqdm(total=sum(len(views) for _, views in missing), unit="view") as progress:
+        extractor.fill(missing, progress.update)
+    features = np.stack(
+        [cache.read([extractor.key(picture, view) for view in range(25)]) for picture in pictures]
+    )
+
+    folds = list(
+        StratifiedGroupKFold(FOLDS, shuffle=True, random_state=args.seed).split(
+            truth, truth, [picture.group for picture in pictures]
+        )
+    )
+    print(f"{len(pictures)} training images, {FOLDS} folds, seed {args.seed}")
+    print("| choice | accuracy, mean of the folds | lowest, highest |\n|---|---|---|")
+    for choice in CHOICES:
+        accuracies = []
+        for train, held_out in folds:
+            keras.utils.set_random_seed(args.seed)
+            head = build_head(len(labels))
+            rows = features[np.ix_(train, choice.views)].reshape(-1, features.shape[2])
+            one_hot = keras.utils.to_categorical(
+                np.repeat(truth[train], len(choice.views)), len(labels)
+            )
+            steps = choice.epochs * -(-len(rows) // choice.batch_size)
+            head.compile(optimizer=choice.optimiser(steps), loss="categorical_crossentropy")
+            head.fit(rows, one_hot, batch_size=choice.batch_size, epochs=choice.epochs, verbose=0)
+            predicted = head.predict(features[held_out, 0], verbose=0).argmax(axis=1)
+            accuracies.append(float(np.mean(predicted == truth[held_out])))
+        print(
+            f"| {choice.name} | {np.mean(accuracies):.2%} "
+            f"| {min(accuracies):.2%}, {max(accuracies):.2%} |",
+            flush=True,
+        )
+
+
+if __name__ == "__main__":
+    main()

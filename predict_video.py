@@ -1,0 +1,140 @@
+"""Label every frame of a video with a trained model, without flicker.
+
+    python predict_video.py --model model/activity.keras --label-bin model/lb.pickle \\
+        --input clip.mp4 --output output/clip.avi --size 128
+
+Each frame goes through the model, the last --size probability vectors are averaged, and the label
+of the largest mean is drawn on the frame. The annotated frames are shown and written to a video.
+"""
+
+import argparse
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from tqdm import tqdm
+
+from activity import artifacts
+from activity.cli import Parser, StopSignal, at_least, run
+from activity.overlay import Overlay
+from activity.preprocessing import resize
+from activity.report import ClipSummary, Prediction, frame_table
+from activity.smoothing import RollingAverage
+from activity.video import Preview, VideoReader, check_video_output, video_writer
+
+if TYPE_CHECKING:
+    from activity.engine import KerasEngine
+
+
+def parse_args() -> argparse.Namespace:
+    """Read the command line."""
+    parser = Parser(description="Label every frame of a video, without flicker.")
+    # Two lines an argument read like a table.
+    # fmt: off
+    add = parser.add_argument_group("files").add_argument
+    add("-m", "--model", type=Path, default=Path("model/activity.keras"), metavar="FILE",
+        help="model that train.py wrote (default: %(default)s)")
+    add("-l", "--label-bin", type=Path, default=Path("model/lb.pickle"), metavar="FILE",
+        help="its class names (default: %(default)s)")
+    add("-i", "--input", type=Path, required=True, metavar="FILE",
+        help="video to label")
+    add("-o", "--output", type=Path, metavar="FILE",
+        help="annotated video, .avi or .mp4 (default: output/<name of the input>.avi)")
+    add("--csv", type=Path, metavar="FILE",
+        help="table with one row a frame")
+    add = parser.add_argument_group("prediction").add_argument
+    add("-s", "--size", type=at_least(1), default=128, metavar="K",
+        help="average over the last K frames; 1 shows the raw labels (default: %(default)s)")
+    add("--batch-size", type=at_least(1), default=16, metavar="N",
+        help="frames a call of the model; changes no result (default: %(default)s)")
+    add = parser.add_argument_group("preview window; q or Esc ends the run").add_argument
+    add("--no-preview", action="store_true",
+        help="do not open a window")
+    add("--realtime", action="store_true",
+        help="show frames no faster than they were filmed")
+    # fmt: on
+    args = parser.parse_args()
+    if args.output is None:
+        args.output = Path("output", f"{args.input.stem}.avi")
+    return args
+
+
+def main() -> int:
+    """Run the script and return the exit code: 0, or 128 plus the number of a signal."""
+    args = parse_args()
+
+    # What can go wrong is found out before TensorFlow is imported, which takes seconds.
+    labels = artifacts.load_labels(args.label_bin)
+    card = artifacts.read_card(args.model)
+    card.require_labels(labels, args.label_bin)
+    with ExitStack() as stack:
+        reader = stack.enter_context(VideoReader(args.input))
+        check_video_output(args.output, args.input)
+        if args.csv:
+            artifacts.check_output(args.csv, "--csv")
+        preview = None
+        if not args.no_preview:
+            realtime_fps = reader.fps if args.realtime else None
+            preview = stack.enter_context(Preview(args.input.name, realtime_fps))
+
+        from activity.engine import KerasEngine
+
+        engine = KerasEngine(artifacts.load_model(args.model), args.batch_size)
+        writer = stack.enter_context(video_writer(args.output, reader.fps))
+        table = None
+        if args.csv:
+            table = stack.enter_context(frame_table(args.csv, labels, reader.fps))
+
+        overlay = Overlay()
+        summary = ClipSummary(labels)
+        progress = stack.enter_context(tqdm(total=reader.claimed, unit="frame", disable=None))
+        stop = StopSignal()
+        started = time.monotonic()
+        for frame, prediction in predict(reader, engine, card, labels, args.size):
+            overlay.draw(frame, f"activity: {prediction.label}")
+            writer.write(frame)
+            if table:
+                table.write(prediction)
+            summary.add(prediction)
+            progress.update()
+            closed = preview is not None and not preview.show(frame)
+            stopped = closed or stop.number > 0
+            if stopped:
+                break
+        seconds = time.monotonic() - started
+
+    print(f"{args.output}: {summary.frames} frames, {summary.frames / seconds:.1f} frames/s")
+    if stopped:
+        print("ended before the end of the clip")
+    elif reader.claimed and reader.decoded != reader.claimed:
+        print(f"decoded {reader.decoded} frames, the file claims {reader.claimed}")
+    for line in summary.lines():
+        print(line)
+    return 128 + stop.number if stop.number else 0
+
+
+def predict(
+    frames: Iterable[np.ndarray],
+    engine: "KerasEngine",
+    card: artifacts.ModelCard,
+    labels: Sequence[str],
+    size: int,
+) -> Iterator[tuple[np.ndarray, Prediction]]:
+    """Yield each (H, W, 3) BGR frame with its label, averaged over the last `size` frames."""
+    average = RollingAverage(size)
+    frames = iter(frames)
+    while batch := list(islice(frames, engine.batch_size)):
+        # OpenCV decodes to BGR, the model takes RGB.
+        inputs = [resize(frame, card.resize, card.input_size)[..., ::-1] for frame in batch]
+        for frame, raw in zip(batch, engine(inputs), strict=True):
+            averaged = average.update(raw)
+            label, raw_label = labels[int(averaged.argmax())], labels[int(raw.argmax())]
+            yield frame, Prediction(label, raw_label, averaged, raw)
+
+
+if __name__ == "__main__":
+    run(main)

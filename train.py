@@ -1,0 +1,174 @@
+"""Train a classifier of activities from folders of images.
+
+    python train.py --dataset DIR --model model/activity.keras --label-bin model/lb.pickle
+
+DIR holds one folder of images a class. Each image and its augmented views go through a frozen
+ImageNet ResNet50 once; a new head is trained on the features, and both become one model.
+"""
+
+import argparse
+import platform
+import time
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tqdm import tqdm
+
+from activity import artifacts
+from activity.cli import Parser, UserError, at_least, run
+from activity.preprocessing import RESIZE_RULES
+
+if TYPE_CHECKING:
+    from activity.dataset import Dataset
+
+LABELS = ["football", "tennis", "weight_lifting"]
+PLOT_ENDINGS = (".png", ".pdf", ".svg")
+PACKAGES = ("tensorflow", "keras", "opencv-python", "scikit-learn", "numpy")
+
+
+def parse_args() -> argparse.Namespace:
+    """Read the command line."""
+    parser = Parser(description="Train a classifier of activities from folders of images.")
+    # Two lines an argument read like a table.
+    # fmt: off
+    add = parser.add_argument_group("data").add_argument
+    add("-d", "--dataset", type=Path, required=True, metavar="DIR",
+        help="folder that holds a folder of images for each class, at any depth")
+    add("--labels", nargs="+", default=LABELS, metavar="NAME",
+        help=f"folders to take as classes, or 'all' (default: {' '.join(LABELS)})")
+    add("--strict", action="store_true",
+        help="stop if a file cannot be decoded, instead of skipping it")
+    add = parser.add_argument_group("files to write").add_argument
+    add("-m", "--model", type=Path, default=Path("model/activity.keras"), metavar="FILE",
+        help="the model; a record of the run goes beside it as .json (default: %(default)s)")
+    add("-l", "--label-bin", type=Path, default=Path("model/lb.pickle"), metavar="FILE",
+        help="the class names, a pickled LabelBinarizer (default: %(default)s)")
+    add("-p", "--plot", type=Path, default=Path("plot.png"), metavar="FILE",
+        help="the curves of accuracy and loss (default: %(default)s)")
+    add("--cache", type=Path, default=Path(".cache/features.sqlite"), metavar="FILE",
+        help="features of earlier runs, safe to delete (default: %(default)s)")
+    add = parser.add_argument_group("training").add_argument
+    add("--weights", default="imagenet", metavar="imagenet|PATH",
+        help="weights of the base: Keras' download, or a file (default: %(default)s)")
+    add("-e", "--epochs", type=at_least(1), default=25, metavar="N",
+        help="passes over all views of the training images (default: %(default)s)")
+    add("--views", type=at_least(0), default=12, metavar="N",
+        help="augmented copies of each training image (default: %(default)s)")
+    add("--resize", choices=RESIZE_RULES, default="crop",
+        help="how images become square: 'squash' as in the tutorial (default: %(default)s)")
+    add("--batch-size", type=at_least(1), default=32, metavar="N",
+        help="images a step (default: %(default)s)")
+    add("--seed", type=at_least(0), default=42, metavar="N",
+        help="for augmentation and head; the split never changes (default: %(default)s)")
+    # fmt: on
+    return parser.parse_args()
+
+
+def main() -> int:
+    """Run the script and return the exit code."""
+    args = parse_args()
+    started = time.monotonic()
+    record_path = check_paths(args)
+
+    # Imports that take seconds wait until the arguments are known to be right.
+    from sklearn.preprocessing import LabelBinarizer
+
+    from activity import dataset
+
+    data = dataset.load(dataset.find_files(args.dataset, args.labels))
+    train, test = dataset.split(data.pictures)
+    print_dataset(data)
+    if args.strict and data.skipped:
+        raise UserError(f"{len(data.skipped)} files cannot be decoded; remove them or --strict")
+    binarizer = LabelBinarizer().fit(data.labels)
+    labels = binarizer.classes_.tolist()
+
+    from activity import backbone, classifier, evaluation
+    from activity.feature_cache import FeatureCache
+
+    base = backbone.build_backbone(args.weights)
+    extractor = backbone.FeatureExtractor(
+        base, FeatureCache(args.cache), args.resize, args.seed, args.batch_size
+    )
+    train_views, test_views = range(args.views + 1), [0]  # view 0 is the plain image
+    missing = extractor.missing(train, train_views) + extractor.missing(test, test_views)
+    total = sum(len(views) for _, views in missing)
+    print(
+        f"features: {len(train)} training images with {len(train_views)} views each and "
+        f"{len(test)} test images, {total} to compute"
+    )
+    with tqdm(total=total, unit="view", disable=None) as progress:
+        extractor.fill(missing, progress.update)
+
+    train_batches = classifier.FeatureBatches(
+        extractor, train, train_views, labels, args.batch_size, args.seed
+    )
+    test_batches = classifier.FeatureBatches(extractor, test, test_views, labels, args.batch_size)
+    head, history = classifier.train_head(train_batches, test_batches, args.epochs, args.seed)
+
+    predicted = head.predict(test_batches, verbose=0).argmax(axis=1)
+    scores, text = evaluation.evaluate(test_batches.targets, predicted, labels)
+    print(f"\n{text}\n")
+
+    artifacts.save_model(
+        classifier.assemble(base, head),
+        args.model,
+        artifacts.ModelCard.of(labels, args.resize, backbone.INPUT_SIZE),
+    )
+    artifacts.save_labels(binarizer, args.label_bin)
+    evaluation.save_plot(history, args.plot)
+    artifacts.save_json(
+        {
+            "arguments": {name: str(value) for name, value in vars(args).items()},
+            "data": data.record(),
+            "training_images": len(train),
+            "test": scores,
+            "history": history,
+            "seconds": round(time.monotonic() - started, 1),
+            "versions": {"python": platform.python_version()}
+            | {package: version(package) for package in PACKAGES},
+        },
+        record_path,
+    )
+    for path in (args.model, args.label_bin, args.plot, record_path):
+        print(f"wrote {path}")
+    return 0
+
+
+def check_paths(args: argparse.Namespace) -> Path:
+    """Raise `UserError` for a path that would fail after the training; return the record's path."""
+    record: Path = args.model.with_suffix(".json")
+    outputs = {
+        "--model": args.model,
+        "the record beside --model": record,
+        "--label-bin": args.label_bin,
+        "--plot": args.plot,
+        "--cache": args.cache,
+    }
+    for option, path in outputs.items():
+        artifacts.check_output(path, option)
+    if len({path.resolve() for path in outputs.values()}) < len(outputs):
+        raise UserError(f"two of {', '.join(outputs)} are the same file; name different ones")
+    if args.plot.suffix.lower() not in PLOT_ENDINGS:
+        raise UserError(f"--plot {args.plot} must end in one of {', '.join(PLOT_ENDINGS)}")
+    if args.weights != "imagenet" and not Path(args.weights).is_file():
+        raise UserError(f"--weights {args.weights} is not a file; name one, or 'imagenet'")
+    return record
+
+
+def print_dataset(data: "Dataset") -> None:
+    """Print what was found for each class, and every file that deserves a look."""
+    widest = max(len(label) for label in ["class", *data.labels])
+    print(f"{'class':{widest}}   files  decoded  distinct")
+    for label in data.labels:
+        files, decoded, distinct = data.count(label)
+        print(f"{label:{widest}}  {files:6d}  {decoded:7d}  {distinct:8d}")
+    for path, _ in data.skipped:
+        print(f"skipped, cannot be decoded: {str(path)!r}")
+    for pictures in data.in_two_classes():
+        print(f"the same picture in two classes: {', '.join(repr(str(p.path)) for p in pictures)}")
+
+
+if __name__ == "__main__":
+    run(main)
