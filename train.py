@@ -57,8 +57,8 @@ def parse_args() -> argparse.Namespace:
         help="augmented copies of each training image (default: %(default)s)")
     add("--resize", choices=RESIZE_RULES, default="crop",
         help="how images become square: 'squash' as in the tutorial (default: %(default)s)")
-    add("--batch-size", type=at_least(1), default=32, metavar="N",
-        help="images a step (default: %(default)s)")
+    add("--batch-size", type=at_least(1), default=128, metavar="N",
+        help="features a step of the head's training (default: %(default)s)")
     add("--seed", type=at_least(0), default=42, metavar="N",
         help="for augmentation and head; the split never changes (default: %(default)s)")
     # fmt: on
@@ -88,9 +88,8 @@ def main() -> int:
     from activity.feature_cache import FeatureCache
 
     base = backbone.build_backbone(args.weights)
-    extractor = backbone.FeatureExtractor(
-        base, FeatureCache(args.cache), args.resize, args.seed, args.batch_size
-    )
+    cache = FeatureCache(args.cache)
+    extractor = backbone.FeatureExtractor(base, cache, args.resize, args.seed)
     train_views, test_views = range(args.views + 1), [0]  # view 0 is the plain image
     missing = extractor.missing(train, train_views) + extractor.missing(test, test_views)
     total = sum(len(views) for _, views in missing)

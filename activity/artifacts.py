@@ -150,7 +150,9 @@ class _LabelUnpickler(pickle.Unpickler):
     def find_class(self, module: str, name: str) -> Any:
         import numpy as np
 
+        # What an array names as its maker, under pickle protocols 3 to 4 and 5.
         reconstruct = np.empty(0).__reduce__()[0]
+        from_buffer = np.empty(0).__reduce_ex__(5)[0]
         allowed = {
             ("sklearn.preprocessing._label", "LabelBinarizer"): _PickledLabelBinarizer,
             ("numpy", "ndarray"): np.ndarray,
@@ -158,6 +160,8 @@ class _LabelUnpickler(pickle.Unpickler):
             # NumPy 1 and 2 keep it in different places.
             ("numpy.core.multiarray", "_reconstruct"): reconstruct,
             ("numpy._core.multiarray", "_reconstruct"): reconstruct,
+            ("numpy.core.numeric", "_frombuffer"): from_buffer,
+            ("numpy._core.numeric", "_frombuffer"): from_buffer,
         }
         if (module, name) not in allowed:
             raise pickle.UnpicklingError(f"it asks for {module}.{name}")

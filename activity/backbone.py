@@ -16,6 +16,7 @@ from activity.parallel import parallel_map
 from activity.runtime import keras, tf
 
 INPUT_SIZE = 224
+BATCH_SIZE = 32  # larger ones are no faster on a CPU
 
 
 def build_backbone(weights: str) -> keras.Model:
@@ -51,11 +52,9 @@ def build_backbone(weights: str) -> keras.Model:
 class FeatureExtractor:
     """Fills the cache with the features of pictures, and knows under which keys they lie."""
 
-    def __init__(
-        self, backbone: keras.Model, cache: FeatureCache, rule: str, seed: int, batch_size: int
-    ) -> None:
+    def __init__(self, backbone: keras.Model, cache: FeatureCache, rule: str, seed: int) -> None:
         self.cache = cache
-        self._engine = KerasEngine(backbone, batch_size)
+        self._engine = KerasEngine(backbone, BATCH_SIZE)
         self._rule = rule
         self._seed = seed
         self._fingerprint = _fingerprint(backbone, rule)

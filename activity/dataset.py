@@ -91,15 +91,18 @@ def find_files(folder: Path, labels: Sequence[str]) -> list[tuple[Path, str]]:
     """
     if not folder.is_dir():
         raise UserError(f"--dataset {folder} is not a folder; name one that holds a folder a class")
-    found = []
-    for name in sorted(list_files(str(folder))):
-        path = Path(name)
-        if path.parent != folder and not path.name.startswith(".") and path.is_file():
-            found.append((path, path.parent.name))
+    paths = [Path(name) for name in sorted(list_files(str(folder)))]
+    found = [
+        (path, path.parent.name)
+        for path in paths
+        if path.parent != folder and not path.name.startswith(".")
+    ]
     if list(labels) != ["all"]:
         found = [(path, label) for path, label in found if label in labels]
     counts = Counter(label for _, label in found)
-    for label in [*counts] if list(labels) == ["all"] else labels:
+    for label in counts if list(labels) == ["all"] else labels:
+        if labels.count(label) > 1:
+            raise UserError(f"--labels names {label!r} twice; name each class once")
         if not counts[label]:
             raise UserError(
                 f"no file in a folder named {label!r} below {folder}; "
@@ -108,8 +111,8 @@ def find_files(folder: Path, labels: Sequence[str]) -> list[tuple[Path, str]]:
         _require_enough(label, counts[label], "files")
     if len(counts) < 2:
         raise UserError(
-            f"{len(counts)} class in {folder}, but a classifier needs at least two; "
-            "name more with --labels"
+            f"{len(counts)} class{'' if counts else 'es'} in {folder}, but a classifier needs at "
+            "least two; name more with --labels"
         )
     return found
 
@@ -186,6 +189,9 @@ def _require_enough(label: str, number: int, things: str) -> None:
 
 
 def _scan(path: Path) -> tuple[str, np.ndarray] | None:
+    # Reading a pipe or a socket would wait for ever.
+    if not path.is_file():
+        return None
     try:
         encoded = path.read_bytes()
     except OSError:

@@ -1,0 +1,110 @@
+"""Fixtures: the shared test material where it is present, and small stand-ins made here."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).parents[1]
+SHARED = ROOT.parent / "shared"
+COLOURS = {"football": (40, 160, 40), "tennis": (60, 90, 200), "weight_lifting": (120, 120, 120)}
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
+
+
+def shared(path: str) -> Path:
+    """Return a file or folder of the shared test material, or skip the test and say why."""
+    if not (SHARED / path).exists():
+        pytest.skip(f"needs {path} of the shared test material")
+    return SHARED / path
+
+
+@pytest.fixture(scope="session")
+def run_script() -> Run:
+    """Run one of the two scripts as a process, as a user does."""
+
+    def run(
+        script: str, *arguments: object, cwd: Path = ROOT, **environment: str
+    ) -> subprocess.CompletedProcess[str]:
+        inherited = {name: value for name, value in os.environ.items() if name != "DISPLAY"}
+        return subprocess.run(
+            [sys.executable, str(ROOT / script), *map(str, arguments)],
+            cwd=cwd,
+            env=inherited | environment,
+            capture_output=True,
+            text=True,
+            timeout=900,
+        )
+
+    return run
+
+
+def picture(label: str, seed: int, size: tuple[int, int] = (96, 128)) -> np.ndarray:
+    """Draw an (H, W, 3) uint8 BGR picture of a class: its colour, noise, and random blobs."""
+    random = np.random.default_rng([seed, *label.encode()])
+    image = np.full((*size, 3), COLOURS[label], np.uint8)
+    for _ in range(12):
+        centre = (int(random.integers(size[1])), int(random.integers(size[0])))
+        colour = [int(value) for value in random.integers(0, 256, 3)]
+        cv2.circle(image, centre, int(random.integers(4, 12)), colour, -1)
+    noise = random.integers(-20, 20, image.shape)
+    return np.clip(image.astype(int) + noise, 0, 255).astype(np.uint8)
+
+
+@pytest.fixture(scope="session")
+def dataset_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Make a small data set of the three default classes, 16 pictures each."""
+    folder = tmp_path_factory.mktemp("dataset")
+    for label in COLOURS:
+        (folder / label).mkdir()
+        for seed in range(16):
+            cv2.imwrite(str(folder / label / f"{seed}.png"), picture(label, seed))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def random_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Make a file of untrained ResNet50 weights: enough to tell colours apart."""
+    from activity.runtime import keras
+
+    keras.utils.set_random_seed(0)
+    path = tmp_path_factory.mktemp("weights") / "random.weights.h5"
+    keras.applications.ResNet50(weights=None, include_top=False).save_weights(path)
+    return path
+
+
+def write_clip(
+    path: Path, frames: int = 40, size: tuple[int, int] = (120, 160), fps: float = 25.0
+) -> Path:
+    """Write a clip of constant grey frames; frame i has the grey level 40 + 5 i."""
+    codec = cv2.VideoWriter.fourcc(*"MJPG")
+    writer = cv2.VideoWriter(str(path), cv2.CAP_FFMPEG, codec, fps, (size[1], size[0]))
+    assert writer.isOpened()
+    for index in range(frames):
+        writer.write(np.full((*size, 3), 40 + 5 * index, np.uint8))
+    writer.release()
+    return path
+
+
+@pytest.fixture(scope="session")
+def trained(
+    tmp_path_factory: pytest.TempPathFactory,
+    dataset_folder: Path,
+    random_weights: Path,
+    run_script: Run,
+) -> Path:
+    """Run `train.py` on the small data set; return the folder with what it wrote."""
+    folder = tmp_path_factory.mktemp("trained")
+    done = run_script(
+        "train.py", "-d", dataset_folder, "--weights", random_weights, "--views", 1, "-e", 4,
+        "-m", "model/activity.model", "-l", "model/lb.pickle", cwd=folder,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    (folder / "stdout").write_text(done.stdout)
+    (folder / "stderr").write_text(done.stderr)
+    return folder

@@ -1,0 +1,44 @@
+import sqlite3
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from activity.feature_cache import FEATURES, FeatureCache
+
+VECTORS = np.random.default_rng(0).normal(size=(3, FEATURES)).astype(np.float32)
+KEYS = [b"one", b"two", b"three"]
+
+
+def test_gives_back_what_was_written_rounded_to_float16(tmp_path: Path) -> None:
+    path = tmp_path / "new folder" / "cache.sqlite"
+    FeatureCache(path).write(KEYS, VECTORS)
+    cache = FeatureCache(path)
+    assert all(key in cache for key in KEYS)
+    assert b"four" not in cache
+    read = cache.read([b"three", b"one"])
+    assert (read == VECTORS[[2, 0]].astype(np.float16)).all()
+    assert read.dtype == np.float32
+
+
+def test_an_absent_key_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(KeyError):
+        FeatureCache(tmp_path / "cache.sqlite").read([b"none"])
+
+
+def test_a_damaged_row_counts_as_absent(tmp_path: Path) -> None:
+    path = tmp_path / "cache.sqlite"
+    cache = FeatureCache(path)
+    cache.write(KEYS, VECTORS)
+    with sqlite3.connect(path) as database:
+        damaged = bytearray(VECTORS[1].astype(np.float16).tobytes())
+        damaged[100] ^= 1
+        database.execute("UPDATE features SET vector = ? WHERE key = ?", (bytes(damaged), b"two"))
+    assert [key in cache for key in KEYS] == [True, False, True]
+
+
+def test_a_commit_is_whole_or_absent(tmp_path: Path) -> None:
+    cache = FeatureCache(tmp_path / "cache.sqlite")
+    with pytest.raises(ValueError, match="argument 2 is shorter"):
+        cache.write(KEYS, VECTORS[:2])
+    assert not any(key in cache for key in KEYS)

@@ -1,0 +1,45 @@
+import cv2
+import numpy as np
+import pytest
+
+from activity.preprocessing import RESIZE_RULES, resize
+
+
+def stripes(height: int, width: int) -> np.ndarray:
+    """Draw an image whose red is the column and whose green is the row, in percent."""
+    rows, columns = np.mgrid[0:height, 0:width]
+    channels = [columns * 100 / (width - 1), rows * 100 / (height - 1), np.zeros((height, width))]
+    return np.stack(channels, axis=-1).astype(np.uint8)
+
+
+@pytest.mark.parametrize(("height", "width"), [(400, 800), (800, 400), (300, 300), (90, 160)])
+def test_crop_keeps_the_centre_at_true_aspect(height: int, width: int) -> None:
+    resized = resize(stripes(height, width), "crop", 224).astype(int)
+    assert resized.shape == (224, 224, 3)
+    side = min(height, width)
+    # The visible share of each axis, symmetric about its middle.
+    for axis, length in ((1, height), (0, width)):
+        seen = resized[..., axis]
+        assert seen.min() == pytest.approx(50 - 50 * side / length, abs=2)
+        assert seen.max() == pytest.approx(50 + 50 * side / length, abs=2)
+
+
+@pytest.mark.parametrize(("height", "width"), [(400, 800), (800, 400), (90, 160)])
+def test_squash_keeps_everything(height: int, width: int) -> None:
+    resized = resize(stripes(height, width), "squash", 224).astype(int)
+    assert resized.shape == (224, 224, 3)
+    for axis in (0, 1):
+        assert resized[..., axis].min() <= 1
+        assert resized[..., axis].max() >= 98
+
+
+@pytest.mark.parametrize("rule", RESIZE_RULES)
+def test_an_image_of_the_right_size_is_left_alone(rule: str) -> None:
+    image = np.random.default_rng(0).integers(0, 256, (224, 224, 3), np.uint8)
+    assert (resize(image, rule, 224) == image).all()
+
+
+def test_shrinking_averages_instead_of_picking_pixels() -> None:
+    board = np.indices((448, 448)).sum(axis=0) % 2 * 255
+    image = cv2.merge([board.astype(np.uint8)] * 3)
+    assert np.ptp(resize(image, "crop", 224)) == 0

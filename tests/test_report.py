@@ -1,0 +1,63 @@
+import csv
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from activity.report import ClipSummary, Prediction, frame_table
+
+LABELS = ["a", "b", "c"]
+
+
+def prediction(averaged: list[float], raw: list[float]) -> Prediction:
+    return Prediction(
+        LABELS[int(np.argmax(averaged))],
+        LABELS[int(np.argmax(raw))],
+        np.array(averaged),
+        np.array(raw),
+    )
+
+
+def test_one_row_a_frame(tmp_path: Path) -> None:
+    with frame_table(tmp_path / "t.csv", LABELS, 25.0) as table:
+        table.write(prediction([0.5, 0.3, 0.2], [0.1, 0.8, 0.1]))
+        (partial,) = tmp_path.iterdir()
+        assert len(partial.read_text().splitlines()) == 2  # written as it goes
+        table.write(prediction([0.25, 0.5, 0.25], [0.0, 1.0, 0.0]))
+    with (tmp_path / "t.csv").open(newline="") as file:
+        rows = list(csv.reader(file))
+    assert [",".join(row) for row in rows] == [
+        "frame,time_s,label,probability,raw_label,raw_probability,p_a,p_b,p_c",
+        "0,0.000,a,0.500000,b,0.800000,0.500000,0.300000,0.200000",
+        "1,0.040,b,0.500000,b,1.000000,0.250000,0.500000,0.250000",
+    ]
+
+
+def test_an_error_leaves_no_table(tmp_path: Path) -> None:
+    with pytest.raises(ZeroDivisionError), frame_table(tmp_path / "t.csv", LABELS, 25.0):
+        raise ZeroDivisionError
+    assert list(tmp_path.iterdir()) == []
+
+
+one_hot = st.sampled_from([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]])
+
+
+@given(st.lists(st.tuples(one_hot, one_hot), min_size=1, max_size=40))
+def test_summary_counts_frames_shares_and_changes(frames: list[tuple[list[float], ...]]) -> None:
+    summary = ClipSummary(LABELS)
+    for averaged, raw in frames:
+        summary.add(prediction(averaged, raw))
+    shown = [LABELS[averaged.index(1.0)] for averaged, _ in frames]
+    raws = [LABELS[raw.index(1.0)] for _, raw in frames]
+    whole, shares, changes = summary.lines()
+    assert summary.frames == len(frames)
+    best = max(LABELS, key=raws.count)  # the first of equals, as argmax
+    assert whole == f"whole clip: {best}, mean probability {raws.count(best) / len(raws):.3f}"
+    for label in set(shown):
+        assert f"{label} {shown.count(label) / len(shown):.1%}" in shares
+    raw_changes = sum(one != other for one, other in pairwise(raws))
+    shown_changes = sum(one != other for one, other in pairwise(shown))
+    assert changes == f"label changes: {raw_changes} frame by frame, {shown_changes} averaged"

@@ -1,0 +1,169 @@
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from conftest import shared, write_clip
+
+from activity.cli import UserError
+from activity.video import USUAL_FPS, VideoReader, check_video_output, video_writer
+
+
+def greys(path: Path) -> list[float]:
+    with VideoReader(path) as reader:
+        return [float(frame.mean()) for frame in reader]
+
+
+def test_reads_every_frame_once_and_in_order(tmp_path: Path) -> None:
+    path = write_clip(tmp_path / "grey.avi", frames=40)
+    with VideoReader(path) as reader:
+        assert (reader.fps, reader.claimed) == (25.0, 40)
+        frames = [frame.copy() for frame in reader]
+        assert reader.decoded == 40
+    assert all(frame.shape == (120, 160, 3) for frame in frames)
+    assert [frame.mean() for frame in frames] == pytest.approx(
+        [40 + 5 * index for index in range(40)], abs=2
+    )
+
+
+@pytest.mark.parametrize("name", ["claims_772_decodes_630", "claims_223_decodes_167"])
+def test_counts_what_decodes_where_the_file_claims_more(name: str) -> None:
+    folder = "football" if "772" in name else "weight_lifting"
+    claimed, decoded = (int(part) for part in name.split("_")[1::2])
+    with VideoReader(shared(f"clips/{folder}/{name}.mp4")) as reader:
+        assert sum(1 for _ in reader) == reader.decoded == decoded
+        assert reader.claimed == claimed
+
+
+def test_filmed_upright_is_read_upright() -> None:
+    with VideoReader(shared("clips/broken/rotated_90_metadata.mp4")) as reader:
+        assert next(iter(reader)).shape == (1280, 544, 3)
+
+
+def test_goes_on_behind_damage(tmp_path: Path) -> None:
+    path = write_clip(tmp_path / "grey.avi", frames=40, size=(480, 640))
+    content = bytearray(path.read_bytes())
+    middle = len(content) // 2
+    content[middle : middle + 5000] = bytes(5000)
+    path.write_bytes(content)
+    seen = greys(path)
+    assert 30 <= len(seen) < 40
+    assert seen[-1] == pytest.approx(40 + 5 * 39, abs=3)
+
+
+@pytest.mark.parametrize("name", ["header_only.avi", "not_a_video.mp4"])
+def test_files_without_frames_are_refused(name: str) -> None:
+    with pytest.raises(UserError, match="holds no frame"):
+        VideoReader(shared(f"clips/broken/{name}"))
+
+
+def test_what_is_no_file_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="is a folder"):
+        VideoReader(tmp_path)
+    with pytest.raises(UserError, match="does not exist"):
+        VideoReader(tmp_path / "missing.mp4")
+    (tmp_path / "empty.mp4").touch()
+    with pytest.raises(UserError, match="holds no frame"):
+        VideoReader(tmp_path / "empty.mp4")
+
+
+@pytest.mark.parametrize("ending", [".avi", ".mp4"])
+@pytest.mark.parametrize("fps", [25.0, 30000 / 1001, 60000 / 1001, 12.5])
+@pytest.mark.parametrize("size", [(120, 160), (121, 161), (1, 1), (17, 16)])
+def test_writes_every_frame_at_its_rate_and_size(
+    tmp_path: Path, ending: str, fps: float, size: tuple[int, int]
+) -> None:
+    path = tmp_path / f"out{ending}"
+    with video_writer(path, fps) as writer:
+        for index in range(30):
+            writer.write(np.full((*size, 3), 40 + 5 * index, np.uint8))
+    assert [found.name for found in tmp_path.iterdir()] == [path.name]
+    with VideoReader(path) as reader:
+        assert reader.fps == pytest.approx(fps, rel=2e-5)
+        frames = [frame.copy() for frame in reader]
+    # Neither codec has odd sides; one pixel is added, none is lost.
+    assert {frame.shape for frame in frames} == {(size[0] + size[0] % 2, size[1] + size[1] % 2, 3)}
+    assert [frame.mean() for frame in frames] == pytest.approx(
+        [40 + 5 * index for index in range(30)], abs=6
+    )
+
+
+def test_frames_of_another_size_are_fitted_not_dropped(tmp_path: Path) -> None:
+    with video_writer(tmp_path / "out.avi", 25.0) as writer:
+        for size in ((64, 64), (32, 48), (100, 64), (64, 64)):
+            writer.write(np.full((*size, 3), 100, np.uint8))
+    assert greys(tmp_path / "out.avi") == pytest.approx([100] * 4, abs=3)
+
+
+def test_an_error_leaves_no_video(tmp_path: Path) -> None:
+    with pytest.raises(ZeroDivisionError), video_writer(tmp_path / "out.avi", 25.0) as writer:
+        writer.write(np.zeros((64, 64, 3), np.uint8))
+        raise ZeroDivisionError
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_video_that_lacks_frames_is_not_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """OpenCV drops frames without a word; here an encoder that loses every second one."""
+    real = cv2.VideoWriter
+
+    class Losing:
+        fourcc = real.fourcc
+
+        def __init__(self, *arguments: object) -> None:
+            self.real = real(*arguments)
+            self.count = 0
+
+        def isOpened(self) -> bool:  # noqa: N802
+            return bool(self.real.isOpened())
+
+        def write(self, frame: np.ndarray) -> None:
+            self.count += 1
+            if self.count % 2:
+                self.real.write(frame)
+
+        def release(self) -> None:
+            self.real.release()
+
+    monkeypatch.setattr(cv2, "VideoWriter", Losing)
+    with (
+        pytest.raises(UserError, match="holds 5 of 10 frames"),
+        video_writer(tmp_path / "out.avi", 25.0) as writer,
+    ):
+        for _ in range(10):
+            writer.write(np.zeros((64, 64, 3), np.uint8))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_unlikely_frame_rate_is_replaced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write_clip(tmp_path / "grey.avi")
+    real = cv2.VideoCapture
+    for absurd in (0.0, -1.0, 90_000.0, float("nan"), float("inf")):
+
+        class Claims:
+            def __init__(self, *arguments: object) -> None:
+                self.real = real(*arguments)
+
+            def get(self, prop: int, absurd: float = absurd) -> float:
+                return absurd if prop == cv2.CAP_PROP_FPS else float(self.real.get(prop))
+
+            def __getattr__(self, name: str) -> object:
+                return getattr(self.real, name)
+
+        monkeypatch.setattr(cv2, "VideoCapture", Claims)
+        assert VideoReader(path).fps == USUAL_FPS
+
+
+def test_outputs_that_cannot_be_are_refused(tmp_path: Path) -> None:
+    clip = write_clip(tmp_path / "grey.avi")
+    for name in ("out.mkv", "out", "out.avi.txt"):
+        with pytest.raises(UserError, match=r"choose a name ending in \.avi or \.mp4"):
+            check_video_output(tmp_path / name, clip)
+    (tmp_path / "link.avi").symlink_to(clip)
+    for name in ("grey.avi", "link.avi"):
+        with pytest.raises(UserError, match="is the input itself"):
+            check_video_output(tmp_path / name, clip)
+    check_video_output(tmp_path / "new" / "OUT.AVI", clip)
