@@ -80,7 +80,8 @@ def main() -> int:
     train, test = dataset.split(data.pictures)
     print_dataset(data)
     if args.strict and data.skipped:
-        raise UserError(f"{len(data.skipped)} files cannot be decoded; remove them or --strict")
+        files = "1 file" if len(data.skipped) == 1 else f"{len(data.skipped)} files"
+        raise UserError(f"{files} cannot be decoded (--strict); remove what is named above")
     binarizer = LabelBinarizer().fit(data.labels)
     labels = binarizer.classes_.tolist()
 

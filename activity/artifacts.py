@@ -58,6 +58,8 @@ def check_output(path: Path, option: str) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=path.parent):
             pass
+    except (FileExistsError, NotADirectoryError) as error:
+        raise UserError(f"{option} {path} cannot be written: {path.parent} is a file") from error
     except OSError as error:
         raise UserError(
             f"{option} {path} cannot be written ({error.strerror}); choose another place"

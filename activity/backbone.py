@@ -2,6 +2,7 @@
 
 import hashlib
 import inspect
+import warnings
 from collections.abc import Callable, Sequence
 
 import cv2
@@ -27,13 +28,15 @@ def build_backbone(weights: str) -> keras.Model:
     cannot be had.
     """
     try:
-        resnet = keras.applications.ResNet50(
-            weights=weights, include_top=False, input_shape=(INPUT_SIZE, INPUT_SIZE, 3)
-        )
+        with warnings.catch_warnings(action="ignore"):  # a wrong file earns hundreds of them
+            resnet = keras.applications.ResNet50(
+                weights=weights, include_top=False, input_shape=(INPUT_SIZE, INPUT_SIZE, 3)
+            )
     except Exception as error:
         # Keras raises bare Exception, OSError or ValueError here, with messages of many lines.
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         if weights == "imagenet":
+            print()  # Keras leaves its line about the download open
             raise UserError(
                 f"the ImageNet weights could not be downloaded ({reason}); "
                 "give a file of ResNet50 weights without top with --weights PATH"

@@ -183,7 +183,7 @@ class Preview:
         return self
 
     def __exit__(self, *exception: object) -> None:
-        if self._shown:
+        if self._shown and self._is_open():
             cv2.destroyWindow(self._title)
 
     def show(self, frame: np.ndarray) -> bool:
@@ -198,7 +198,13 @@ class Preview:
         if self._realtime_fps:
             wait = self._started + self._shown / self._realtime_fps - time.monotonic()
         key = cv2.waitKey(max(1, round(1000 * wait)))
-        return key not in self.KEYS_TO_QUIT
+        return self._is_open() and key not in self.KEYS_TO_QUIT
+
+    def _is_open(self) -> bool:
+        try:
+            return cv2.getWindowProperty(self._title, cv2.WND_PROP_VISIBLE) >= 1
+        except cv2.error:  # what Qt says once its last window has been closed with the mouse
+            return False
 
     def _open(self, frame: np.ndarray) -> None:
         height, width = frame.shape[:2]

@@ -81,12 +81,12 @@ def random_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def write_clip(
     path: Path, frames: int = 40, size: tuple[int, int] = (120, 160), fps: float = 25.0
 ) -> Path:
-    """Write a clip of constant grey frames; frame i has the grey level 40 + 5 i."""
+    """Write a clip of constant grey frames; frame i has the grey level 40 + 5 (i mod 40)."""
     codec = cv2.VideoWriter.fourcc(*"MJPG")
     writer = cv2.VideoWriter(str(path), cv2.CAP_FFMPEG, codec, fps, (size[1], size[0]))
     assert writer.isOpened()
     for index in range(frames):
-        writer.write(np.full((*size, 3), 40 + 5 * index, np.uint8))
+        writer.write(np.full((*size, 3), 40 + 5 * (index % 40), np.uint8))
     writer.release()
     return path
 
@@ -101,8 +101,8 @@ def trained(
     """Run `train.py` on the small data set; return the folder with what it wrote."""
     folder = tmp_path_factory.mktemp("trained")
     done = run_script(
-        "train.py", "-d", dataset_folder, "--weights", random_weights, "--views", 1, "-e", 4,
-        "-m", "model/activity.model", "-l", "model/lb.pickle", cwd=folder,
+        "train.py", "-d", dataset_folder, "--weights", random_weights, "--views", 1, "-e", 40,
+        "--batch-size", 16, "-m", "model/activity.model", "-l", "model/lb.pickle", cwd=folder,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     (folder / "stdout").write_text(done.stdout)

@@ -39,7 +39,9 @@ def test_a_finished_write_replaces_it(tmp_path: Path) -> None:
 
 def test_an_output_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(UserError, match=r"--plot .*file/plot.png cannot be written"):
+    with pytest.raises(
+        UserError, match=r"--plot .*file/plot.png cannot be written: .*file is a file"
+    ):
         artifacts.check_output(tmp_path / "file" / "plot.png", "--plot")
     with pytest.raises(UserError, match="is a folder"):
         artifacts.check_output(tmp_path, "--plot")

@@ -19,11 +19,11 @@ class Fixed(np.random.Generator):
         super().__init__(np.random.PCG64(0))
         self.point = point
 
-    def uniform(self, low=0.0, high=1.0, size=None):  # type: ignore[no-untyped-def,override]
+    def uniform(self, low=0.0, high=1.0, size=None):  # type: ignore[no-untyped-def]
         value = low + self.point * (high - low)
         return value if size is None else np.full(size, value)
 
-    def integers(self, low, high=None, **_):  # type: ignore[no-untyped-def]
+    def integers(self, low, high=None, **_):  # type: ignore[no-untyped-def,override]
         low, high = (0, low) if high is None else (low, high)
         return low + int(self.point * (high - low))
 

@@ -1,0 +1,228 @@
+"""`predict_video.py` run as a user runs it."""
+
+import csv
+import os
+import pickle
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from conftest import COLOURS, ROOT, Run, picture, shared, write_clip
+from sklearn.preprocessing import LabelBinarizer
+
+from activity.video import VideoReader
+
+
+@pytest.fixture(scope="session")
+def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Make a clip of 60 tennis pictures with 2 football pictures among them."""
+    path = tmp_path_factory.mktemp("clips") / "tennis.mp4"
+    codec = cv2.VideoWriter.fourcc(*"mp4v")
+    writer = cv2.VideoWriter(str(path), cv2.CAP_FFMPEG, codec, 30000 / 1001, (320, 240))
+    for index in range(60):
+        label = "football" if index in (40, 45) else "tennis"
+        writer.write(picture(label, index, (240, 320)))
+    writer.release()
+    return path
+
+
+def rows(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def frames(path: Path) -> list[np.ndarray]:
+    with VideoReader(path) as reader:
+        return [frame.copy() for frame in reader]
+
+
+def test_the_tutorials_command_line(trained: Path, clip: Path, run_script: Run) -> None:
+    (trained / "example_clips").mkdir(exist_ok=True)
+    (trained / "example_clips" / "tennis.mp4").unlink(missing_ok=True)
+    (trained / "example_clips" / "tennis.mp4").symlink_to(clip)
+    command = (
+        "--model model/activity.model --label-bin model/lb.pickle "
+        "--input example_clips/tennis.mp4 --output output/tennis_1frame.avi --size 1"
+    )
+    done = run_script("predict_video.py", *command.split(), cwd=trained)
+    assert done.returncode == 0, done.stderr
+    with VideoReader(trained / "output/tennis_1frame.avi") as reader:
+        assert reader.fps == pytest.approx(29.97, abs=0.001)
+        assert sum(1 for _ in reader) == 60
+    assert "output/tennis_1frame.avi: 60 frames" in done.stdout
+
+
+def test_averaging_removes_the_flicker_and_the_table_says_so(
+    trained: Path, clip: Path, tmp_path: Path, run_script: Run
+) -> None:
+    done = run_script(
+        "predict_video.py", "-m", trained / "model/activity.model",
+        "-l", trained / "model/lb.pickle", "-i", clip, "--csv", "frames.csv", "-s", 16,
+        cwd=tmp_path,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    table = rows(tmp_path / "frames.csv")
+    assert [int(row["frame"]) for row in table] == list(range(60))
+    assert {row["label"] for row in table} == {"tennis"}
+    assert [int(row["frame"]) for row in table if row["raw_label"] == "football"] == [40, 45]
+    assert float(table[30]["time_s"]) == pytest.approx(30 * 1001 / 30000, abs=1e-3)
+    for row in table:
+        averaged = {label: float(row[f"p_{label}"]) for label in COLOURS}
+        assert sum(averaged.values()) == pytest.approx(1, abs=1e-5)
+        assert max(averaged, key=averaged.__getitem__) == row["label"]
+        assert averaged[row["label"]] == float(row["probability"])
+    assert "label changes: 4 frame by frame, 0 averaged" in done.stdout
+    assert "frames per label: tennis 100.0%" in done.stdout
+    assert "whole clip: tennis, mean probability 0." in done.stdout
+    # Without -o the video goes to output/ under the name of the clip.
+    written = frames(tmp_path / "output" / "tennis.avi")
+    original = frames(clip)
+    assert len(written) == len(original)
+    for one, other in zip(written, original, strict=True):
+        assert np.abs(one[120:].astype(int) - other[120:]).mean() < 12  # the same picture
+        assert one[14:44, 7:90].mean() < other[14:44, 7:90].mean()  # with a label in its corner
+
+
+def test_results_do_not_depend_on_the_batch(
+    trained: Path, clip: Path, tmp_path: Path, run_script: Run
+) -> None:
+    tables = []
+    for size in (1, 7, 32):
+        done = run_script(
+            "predict_video.py", "-m", trained / "model/activity.model", "--no-preview",
+            "-l", trained / "model/lb.pickle", "-i", clip, "--csv", f"{size}.csv",
+            "-o", f"{size}.mp4", "--batch-size", size, cwd=tmp_path,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        tables.append((tmp_path / f"{size}.csv").read_text())
+    assert tables[0] == tables[1] == tables[2]
+
+
+def test_without_a_display_the_preview_is_off(
+    trained: Path, clip: Path, tmp_path: Path, run_script: Run
+) -> None:
+    arguments = (
+        "predict_video.py", "-m", trained / "model/activity.model",
+        "-l", trained / "model/lb.pickle", "-i", clip,
+    )  # fmt: skip
+    line = "preview off: no window can be opened here"
+    for environment in ({}, {"DISPLAY": ":987"}):
+        done = run_script(*arguments, cwd=tmp_path, **environment)
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.count(line) == 1
+    done = run_script(*arguments, "--no-preview", cwd=tmp_path)
+    assert line not in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)], ids=["int", "term"]
+)
+def test_a_signal_finishes_the_video(trained: Path, tmp_path: Path, number: int, code: int) -> None:
+    clip = write_clip(tmp_path / "long.avi", frames=3000)
+    process = subprocess.Popen(
+        [
+            sys.executable, ROOT / "predict_video.py", "-m", trained / "model/activity.model",
+            "-l", trained / "model/lb.pickle", "-i", clip, "-o", "cut.avi", "--csv", "cut.csv",
+            "--no-preview",
+        ],
+        cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline:
+        partial = list(tmp_path.glob(".cut.*.csv"))
+        if partial and partial[0].read_text().count("\n") > 40:
+            break
+        time.sleep(0.1)
+    process.send_signal(number)
+    stdout, stderr = process.communicate(timeout=60)
+    assert process.returncode == code, stderr
+    assert "Traceback" not in stderr
+    assert "ended before the end of the clip" in stdout
+    count = len(rows(tmp_path / "cut.csv"))
+    assert 40 <= count < 3000
+    assert len(frames(tmp_path / "cut.avi")) == count
+    assert f"cut.avi: {count} frames" in stdout
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["cut.avi", "cut.csv", "long.avi"]
+
+
+def test_more_frames_claimed_than_decoded_are_reported(
+    trained: Path, tmp_path: Path, run_script: Run
+) -> None:
+    done = run_script(
+        "predict_video.py", "-m", trained / "model/activity.model",
+        "-l", trained / "model/lb.pickle", "-o", "out.mp4",
+        "-i", shared("clips/weight_lifting/claims_223_decodes_167.mp4"), cwd=tmp_path,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "decoded 167 frames, the file claims 223" in done.stdout
+    assert len(frames(tmp_path / "out.mp4")) == 167
+
+
+def test_filmed_upright_is_written_upright(trained: Path, tmp_path: Path, run_script: Run) -> None:
+    done = run_script(
+        "predict_video.py", "-m", trained / "model/activity.model",
+        "-l", trained / "model/lb.pickle", "-o", "out.mp4",
+        "-i", shared("clips/broken/rotated_90_metadata.mp4"), cwd=tmp_path,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert frames(tmp_path / "out.mp4")[0].shape == (1280, 544, 3)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        ([], 2, "the following arguments are required: -i/--input"),
+        (["-i", "clip.avi", "-s", "0"], 2, "'0' is not a whole number from 1 up"),
+        (["-i", "clip.avi", "--batch-size", "x"], 2, "'x' is not a whole number from 1 up"),
+        (["-i", "missing.mp4"], 1, "--input missing.mp4 does not exist"),
+        (["-i", "model"], 1, "--input model is a folder"),
+        (["-i", "model/lb.pickle"], 1, "holds no frame that can be decoded"),
+        (["-i", "clip.avi", "-o", "out.mkv"], 1, "choose a name ending in .avi or .mp4"),
+        (["-i", "clip.avi", "-o", "clip.avi"], 1, "--output clip.avi is the input itself"),
+        (["-i", "clip.avi", "--csv", "model"], 1, "--csv model is a folder"),
+        (["-i", "clip.avi", "-m", "none"], 1, "--model none is not a file"),
+        (["-i", "clip.avi", "-m", "clip.avi"], 1, "was not written by train.py"),
+        (["-i", "clip.avi", "-l", "none"], 1, "--label-bin none is not a file"),
+        (["-i", "clip.avi", "-l", "clip.avi"], 1, "is not a pickled LabelBinarizer"),
+        (["-i", "clip.avi", "-l", "two.pickle"], 1, "holds 2 classes and the model 3"),
+        (["-i", "clip.avi", "-l", "other.pickle"], 1, "holds other classes than the model"),
+    ],
+)
+def test_mistakes_are_answered_in_one_line(
+    arguments: list[str], code: int, message: str, trained: Path, tmp_path: Path, run_script: Run
+) -> None:
+    write_clip(tmp_path / "clip.avi")
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "activity.keras").symlink_to(trained / "model" / "activity.model")
+    (tmp_path / "model" / "lb.pickle").symlink_to(trained / "model" / "lb.pickle")
+    (tmp_path / "two.pickle").write_bytes(pickle.dumps(LabelBinarizer().fit(["a", "b"])))
+    (tmp_path / "other.pickle").write_bytes(pickle.dumps(LabelBinarizer().fit(["a", "b", "c"])))
+    before = sorted(path.name for path in tmp_path.rglob("*") if path.is_file())
+    done = run_script("predict_video.py", *arguments, cwd=tmp_path)
+    assert done.returncode == code
+    assert message in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert sorted(path.name for path in tmp_path.rglob("*") if path.is_file()) == before
+
+
+def test_help_is_there_without_tensorflow() -> None:
+    """No heavy import before the arguments are checked: `--help` works where there is none."""
+    blocker = "import sys; sys.modules['tensorflow'] = None; sys.modules['keras'] = None"
+    for script in ("train.py", "predict_video.py"):
+        done = subprocess.run(
+            [
+                sys.executable,
+                "-c",
+                f"{blocker}; sys.argv = ['{script}', '--help'];"
+                f"import runpy; runpy.run_path('{script}', run_name='__main__')",
+            ],
+            cwd=ROOT, capture_output=True, text=True, env=os.environ,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        assert "--label-bin" in done.stdout

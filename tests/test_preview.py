@@ -1,0 +1,129 @@
+"""The preview window on a virtual screen: what it shows, and the keys that end it."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import Xlib.display
+import Xlib.protocol.event
+import Xlib.X
+from conftest import ROOT, write_clip
+
+from activity.video import VideoReader
+
+TOOLS = ("Xvfb", "xdotool", "import")
+pytestmark = pytest.mark.skipif(
+    any(shutil.which(tool) is None for tool in TOOLS),
+    reason="needs a virtual screen: install xvfb, xdotool and imagemagick",
+)
+
+
+@pytest.fixture(scope="module")
+def display() -> Iterator[str]:
+    read, write = os.pipe()
+    server = subprocess.Popen(
+        ["Xvfb", "-displayfd", str(write), "-screen", "0", "1600x1000x24", "-nolisten", "tcp"],
+        pass_fds=[write], stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    os.close(write)
+    with os.fdopen(read) as pipe:
+        number = pipe.readline().strip()
+    yield f":{number}"
+    server.terminate()
+    server.wait()
+
+
+def x(display: str, *command: str) -> str:
+    """Run a tool on the virtual screen and return what it prints."""
+    done = subprocess.run(
+        command, env=os.environ | {"DISPLAY": display}, capture_output=True, text=True, timeout=30
+    )
+    return done.stdout.strip()
+
+
+def start(trained: Path, folder: Path, clip: Path, display: str, *more: str) -> subprocess.Popen:  # type: ignore[type-arg]
+    return subprocess.Popen(
+        [
+            sys.executable, ROOT / "predict_video.py", "-m", trained / "model/activity.model",
+            "-l", trained / "model/lb.pickle", "-i", clip, "-o", "out.avi", "--realtime", *more,
+        ],
+        cwd=folder, env=os.environ | {"DISPLAY": display},
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+
+
+def window(display: str, title: str) -> str:
+    """Wait for the preview window and return its number."""
+    deadline = time.monotonic() + 90
+    while time.monotonic() < deadline:
+        found = x(display, "xdotool", "search", "--onlyvisible", "--name", title)
+        if found:
+            return found.splitlines()[0]
+        time.sleep(0.2)
+    raise AssertionError("no preview window came up")
+
+
+def close(display: str, number: int) -> None:
+    """Ask a window to close, as a click on its cross does."""
+    connection = Xlib.display.Display(display)
+    protocols, delete = map(connection.intern_atom, ("WM_PROTOCOLS", "WM_DELETE_WINDOW"))
+    target = connection.create_resource_object("window", number)
+    data = (32, [delete, Xlib.X.CurrentTime, 0, 0, 0])
+    target.send_event(
+        Xlib.protocol.event.ClientMessage(window=target, client_type=protocols, data=data)
+    )
+    connection.close()
+
+
+@pytest.mark.parametrize("key", ["q", "Q", "Escape"])
+def test_shows_the_written_frames_until_a_key_ends_it(
+    key: str, trained: Path, tmp_path: Path, display: str
+) -> None:
+    clip = write_clip(tmp_path / f"clip_{key}.avi", frames=600, size=(240, 320), fps=10.0)
+    process = start(trained, tmp_path, clip, display)
+    number = window(display, re.escape(clip.name))
+    time.sleep(2)
+    x(display, "import", "-window", number, str(tmp_path / "screen.png"))
+    x(display, "xdotool", "windowfocus", "--sync", number, "key", "--window", number, key)
+    stdout, stderr = process.communicate(timeout=60)
+    assert process.returncode == 0, stderr
+    assert "ended before the end of the clip" in stdout
+
+    with VideoReader(tmp_path / "out.avi") as reader:
+        written = [frame.copy() for frame in reader]
+    assert 10 <= len(written) < 600
+    screen = cv2.imread(str(tmp_path / "screen.png"))
+    assert screen is not None
+    assert screen.shape == written[0].shape
+    # The screen shows one of the written frames: same grey, same label in the same place.
+    differences = [np.abs(screen.astype(int) - frame).mean() for frame in written]
+    assert min(differences) < 3
+    assert np.ptp(screen[14:44, 7:90].astype(int)) > 100
+
+
+def test_closing_the_window_ends_the_run(trained: Path, tmp_path: Path, display: str) -> None:
+    clip = write_clip(tmp_path / "closed.avi", frames=600, fps=10.0)
+    process = start(trained, tmp_path, clip, display)
+    close(display, int(window(display, "closed.avi")))
+    stdout, stderr = process.communicate(timeout=60)
+    assert process.returncode == 0, stderr
+    assert "ended before the end of the clip" in stdout
+    with VideoReader(tmp_path / "out.avi") as reader:
+        assert 1 <= sum(1 for _ in reader) < 600
+
+
+def test_realtime_is_no_faster_than_the_clip(trained: Path, tmp_path: Path, display: str) -> None:
+    """20 frames at 4 frames/s take 5 s to show; without the option they take a fraction."""
+    clip = write_clip(tmp_path / "slow.avi", frames=20, fps=4.0)
+    stdout, stderr = start(trained, tmp_path, clip, display).communicate(timeout=120)
+    shown = re.search(r"20 frames, ([\d.]+) frames/s", stdout)
+    assert shown, stderr
+    assert float(shown[1]) <= 4.1

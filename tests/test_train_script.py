@@ -1,0 +1,203 @@
+"""`train.py` run as a user runs it."""
+
+import json
+import pickle
+import shutil
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from conftest import COLOURS, Run, shared
+
+from activity import artifacts
+
+
+def test_writes_everything_it_promises(trained: Path) -> None:
+    written = {str(path.relative_to(trained)) for path in trained.rglob("*") if path.is_file()}
+    assert written - {"stdout", "stderr"} == {
+        "model/activity.model",
+        "model/activity.json",
+        "model/lb.pickle",
+        "plot.png",
+        ".cache/features.sqlite",
+    }
+    binarizer = pickle.loads((trained / "model/lb.pickle").read_bytes())
+    assert binarizer.classes_.tolist() == ["football", "tennis", "weight_lifting"]
+    card = artifacts.read_card(trained / "model/activity.model")
+    assert (card.resize, card.input_size, card.classes) == ("crop", 224, 3)
+    plot = cv2.imread(str(trained / "plot.png"))
+    assert plot is not None
+    assert plot.shape == (540, 1200, 3)
+    assert len(np.unique(plot.reshape(-1, 3), axis=0)) > 50  # curves were drawn
+
+
+def test_says_what_it_found_and_how_good_it_got(trained: Path) -> None:
+    said = (trained / "stdout").read_text()
+    assert "football            16       16        16" in said
+    assert said.count("\nepoch ") == 40
+    for heading in ("precision    recall  f1-score   support", "confusion matrix", "12 images"):
+        assert heading in said
+    assert (trained / "stderr").read_text() == ""
+
+
+def test_the_record_agrees_with_what_was_said(trained: Path) -> None:
+    record = json.loads((trained / "model/activity.json").read_text())
+    said = (trained / "stdout").read_text()
+    test = record["test"]
+    matrix = np.array(test["confusion_matrix"])
+    assert matrix.sum() == test["images"] == 12
+    assert test["accuracy"] == pytest.approx(matrix.trace() / 12)
+    assert f"test part: 12 images, accuracy {test['accuracy']:.1%}" in said
+    assert record["training_images"] == 36
+    assert record["data"]["classes"]["tennis"] == {"files": 16, "decoded": 16, "distinct": 16}
+    assert record["arguments"]["epochs"] == "40"
+    assert set(record["versions"]) >= {"python", "tensorflow", "keras", "opencv-python"}
+    assert {len(values) for values in record["history"].values()} == {40}
+    assert record["history"]["val_accuracy"][-1] == pytest.approx(test["accuracy"])
+
+
+def test_learns_colours_even_with_random_weights(trained: Path) -> None:
+    record = json.loads((trained / "model/activity.json").read_text())
+    assert record["test"]["accuracy"] >= 0.8
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "--dataset Sports-Type-Classifier/data --model model/activity.model "
+        "--label-bin model/lb.pickle --epochs 50",
+        "-d Sports-Type-Classifier/data -m model/activity.keras -l model/lb.pickle -e 25 "
+        "-p plot.png",
+    ],
+)
+def test_the_tutorials_command_lines(
+    command: str, tmp_path: Path, dataset_folder: Path, random_weights: Path, run_script: Run
+) -> None:
+    """Word for word; only the weights come from a file, as nothing can be downloaded here."""
+    (tmp_path / "Sports-Type-Classifier").mkdir()
+    (tmp_path / "Sports-Type-Classifier" / "data").symlink_to(dataset_folder)
+    done = run_script("train.py", *command.split(), "--weights", random_weights, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    model = tmp_path / command.split()[3]
+    assert artifacts.load_model(model).output_shape == (None, 3)
+    assert (tmp_path / "plot.png").is_file()
+
+
+def test_two_classes_and_all_folders(
+    tmp_path: Path, dataset_folder: Path, random_weights: Path, run_script: Run
+) -> None:
+    for label in ("football", "tennis"):
+        shutil.copytree(dataset_folder / label, tmp_path / "data" / label)
+    done = run_script(
+        "train.py", "-d", "data", "--labels", "all", "--weights", random_weights,
+        "--views", 0, "-e", 20, "--resize", "squash", cwd=tmp_path,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert artifacts.read_card(tmp_path / "model/activity.keras").resize == "squash"
+    assert artifacts.load_labels(tmp_path / "model/lb.pickle") == ["football", "tennis"]
+    record = json.loads((tmp_path / "model/activity.json").read_text())
+    assert record["history"]["loss"][0] > 0.1
+    assert record["test"]["accuracy"] >= 0.9
+
+
+def test_a_second_run_computes_no_feature_again_and_gives_the_same(
+    trained: Path, tmp_path: Path, dataset_folder: Path, random_weights: Path, run_script: Run
+) -> None:
+    done = run_script(
+        "train.py", "-d", dataset_folder, "--weights", random_weights, "--views", 1, "-e", 40,
+        "--batch-size", 16, "--cache", trained / ".cache/features.sqlite", cwd=tmp_path,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert ", 0 to compute" in done.stdout
+    first = json.loads((trained / "model/activity.json").read_text())
+    second = json.loads((tmp_path / "model/activity.json").read_text())
+    assert first["history"] == second["history"]
+
+
+def test_skipped_files_are_named_or_with_strict_an_error(
+    tmp_path: Path, dataset_folder: Path, run_script: Run
+) -> None:
+    folder = Path(shutil.copytree(dataset_folder, tmp_path / "data"))
+    (folder / "tennis" / "two\nlines \udcff.jpg").write_text("no image")
+    shutil.copyfile(folder / "tennis" / "1.png", folder / "football" / "same.png")
+    done = run_script("train.py", "-d", "data", "--strict", "--weights", __file__, cwd=tmp_path)
+    assert done.returncode == 1
+    assert done.stderr == "error: 1 file cannot be decoded (--strict); remove what is named above\n"
+    assert r"skipped, cannot be decoded: 'data/tennis/two\nlines \udcff.jpg'" in done.stdout
+    assert "the same picture in two classes: 'data/football/same.png', 'data/ten" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        ([], 2, "the following arguments are required: -d/--dataset"),
+        (["-d", "data", "-e", "0"], 2, "'0' is not a whole number from 1 up"),
+        (["-d", "data", "--views", "-1"], 2, "'-1' is not a whole number from 0 up"),
+        (["-d", "data", "--resize", "stretch"], 2, "invalid choice: 'stretch'"),
+        (["-d", "missing"], 1, "--dataset missing is not a folder"),
+        (["-d", "data", "--labels", "tennis", "golf"], 1, "no file in a folder named 'golf'"),
+        (["-d", "data", "--labels", "tennis"], 1, "a classifier needs at least two"),
+        (["-d", "data", "-m", "data/tennis"], 1, "--model data/tennis is a folder"),
+        (
+            ["-d", "data", "-m", "data/tennis/1.png/m"],
+            1,
+            "cannot be written: data/tennis/1.png is a file",
+        ),
+        (["-d", "data", "-p", "model/lb.pickle"], 1, "are the same file"),
+        (["-d", "data", "-p", "plot.gif"], 1, "must end in one of .png, .pdf, .svg"),
+        (["-d", "data", "--weights", "none.h5"], 1, "--weights none.h5 is not a file"),
+    ],
+)
+def test_mistakes_are_answered_in_one_line(
+    arguments: list[str], code: int, message: str,
+    tmp_path: Path, dataset_folder: Path, run_script: Run,
+) -> None:  # fmt: skip
+    (tmp_path / "data").symlink_to(dataset_folder)
+    done = run_script("train.py", *arguments, cwd=tmp_path)
+    assert done.returncode == code
+    assert message in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert not [path for path in tmp_path.rglob("*") if path.is_file() and "data" not in path.parts]
+
+
+def test_wrong_weights_are_answered_in_one_line(
+    tmp_path: Path, dataset_folder: Path, run_script: Run
+) -> None:
+    done = run_script("train.py", "-d", dataset_folder, "--weights", __file__, cwd=tmp_path)
+    assert done.returncode == 1
+    assert "does not hold ResNet50 weights without top" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_class_whose_images_are_all_broken_is_an_error(
+    tmp_path: Path, dataset_folder: Path, run_script: Run
+) -> None:
+    folder = Path(shutil.copytree(dataset_folder, tmp_path / "data"))
+    for path in (folder / "tennis").iterdir():
+        path.write_text("broken")
+    done = run_script("train.py", "-d", "data", cwd=tmp_path)
+    assert done.returncode == 1
+    assert "class 'tennis' has 0 distinct images" in done.stderr
+
+
+def test_classes_are_the_defaults_of_the_tutorial() -> None:
+    import train
+
+    assert sorted(COLOURS) == train.LABELS
+
+
+def test_real_images_and_real_weights(tmp_path: Path, run_script: Run) -> None:
+    """A small part of the real data; the whole is trained in the README."""
+    for label in COLOURS:
+        (tmp_path / "data" / label).mkdir(parents=True)
+        for path in sorted(shared(f"data/sports3/{label}").iterdir())[:60]:
+            shutil.copyfile(path, tmp_path / "data" / label / path.name)
+    done = run_script(
+        "train.py", "-d", "data", "--views", 2,
+        "--weights", shared("weights/resnet50_sscd_notop.weights.h5"), cwd=tmp_path,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    record = json.loads((tmp_path / "model/activity.json").read_text())
+    assert record["test"]["images"] == 45
+    assert record["test"]["accuracy"] >= 0.75

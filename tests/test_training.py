@@ -1,0 +1,232 @@
+"""The frozen base, the features and the head, inside one process."""
+
+import zipfile
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import COLOURS, shared
+
+from activity import dataset
+from activity.backbone import FeatureExtractor, build_backbone
+from activity.classifier import FeatureBatches, assemble, build_head, train_head
+from activity.cli import UserError
+from activity.dataset import Picture
+from activity.engine import KerasEngine
+from activity.feature_cache import FeatureCache
+from activity.preprocessing import resize
+from activity.runtime import keras, tf
+
+
+@pytest.fixture(scope="module")
+def base(random_weights: Path) -> keras.Model:
+    return build_backbone(str(random_weights))
+
+
+@pytest.fixture(scope="module")
+def pictures(dataset_folder: Path) -> list[Picture]:
+    return dataset.load(dataset.find_files(dataset_folder, list(COLOURS))).pictures
+
+
+def extractor(base: keras.Model, path: Path, seed: int = 0, rule: str = "crop") -> FeatureExtractor:
+    return FeatureExtractor(base, FeatureCache(path), rule, seed)
+
+
+def ignore(_: int) -> None:
+    pass
+
+
+def test_the_base_is_fed_as_its_weights_were_trained(base: keras.Model) -> None:
+    """An oracle of the layers before ResNet50: BGR with ImageNet's mean subtracted."""
+    image = np.random.default_rng(0).integers(0, 256, (1, 224, 224, 3)).astype(np.float32)
+    caffe = image[..., ::-1] - np.array([103.939, 116.779, 123.68], np.float32)
+    resnet = base.get_layer("resnet50")
+    expected = resnet(caffe, training=False).numpy().mean(axis=(1, 2))
+    np.testing.assert_allclose(base(image, training=False).numpy(), expected, rtol=1e-3, atol=1e-5)
+    assert not resnet.trainable_weights
+
+
+def test_real_weights_tell_sports_apart_and_random_ones_do_not_load_as_real(tmp_path: Path) -> None:
+    base = build_backbone(str(shared("weights/resnet50_sscd_notop.weights.h5")))
+    assert base.output_shape == (None, 2048)
+    keras.Sequential([keras.Input((3,)), keras.layers.Dense(1)]).save_weights(
+        tmp_path / "other.weights.h5"
+    )
+    with pytest.raises(UserError, match=r"does not hold ResNet50 weights"):
+        build_backbone(str(tmp_path / "other.weights.h5"))
+
+
+def test_a_failed_download_names_the_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise Exception("URL fetch failure on https://example.org: None -- unreachable")
+
+    monkeypatch.setattr(keras.applications, "ResNet50", refuse)
+    with pytest.raises(UserError, match=r"(?s)URL fetch failure.*--weights PATH"):
+        build_backbone("imagenet")
+
+
+def test_an_interrupted_run_goes_on_where_it_stopped(
+    base: keras.Model, pictures: list[Picture], tmp_path: Path
+) -> None:
+    views = range(2)
+    undisturbed = extractor(base, tmp_path / "one.sqlite")
+    undisturbed.fill(undisturbed.missing(pictures, views), ignore)
+
+    def interrupt(_: int) -> None:
+        raise KeyboardInterrupt
+
+    first = extractor(base, tmp_path / "two.sqlite")
+    with pytest.raises(KeyboardInterrupt):
+        first.fill(first.missing(pictures, views), interrupt)
+    second = extractor(base, tmp_path / "two.sqlite")
+    missing = second.missing(pictures, views)
+    # One batch of 32 is there and is not computed again.
+    assert sum(len(absent) for _, absent in missing) == 2 * len(pictures) - 32
+    computed: list[int] = []
+    second.fill(missing, computed.append)
+    assert sum(computed) == 2 * len(pictures) - 32
+    assert second.missing(pictures, views) == []
+
+    keys = [second.key(picture, view) for picture in pictures for view in views]
+    assert (second.cache.read(keys) == undisturbed.cache.read(keys)).all()
+
+
+def test_keys_name_all_that_features_depend_on(
+    base: keras.Model, pictures: list[Picture], tmp_path: Path
+) -> None:
+    one, two = pictures[:2]
+    path = tmp_path / "cache.sqlite"
+    usual = extractor(base, path)
+    other_seed = extractor(base, path, seed=1)
+    changed = keras.models.clone_model(base)
+    keys = [
+        usual.key(one, 0),
+        usual.key(two, 0),
+        usual.key(one, 1),
+        other_seed.key(one, 1),
+        extractor(base, path, rule="squash").key(one, 0),
+        extractor(changed, path).key(one, 0),
+    ]
+    assert len(set(keys)) == len(keys)
+    assert other_seed.key(one, 0) == usual.key(one, 0)  # the plain view has nothing random
+    assert extractor(base, path).key(one, 1) == usual.key(one, 1)
+
+
+def test_a_file_that_changes_during_the_run_is_an_error(base: keras.Model, tmp_path: Path) -> None:
+    gone = Picture(tmp_path / "gone.png", "tennis", "00", 0)
+    gone.path.write_text("not an image any more")
+    with pytest.raises(UserError, match="changed during the run"):
+        extractor(base, tmp_path / "cache.sqlite").fill([(gone, [0])], ignore)
+
+
+def test_an_epoch_holds_every_view_once_with_its_label(
+    base: keras.Model, pictures: list[Picture], tmp_path: Path
+) -> None:
+    labels = sorted(COLOURS)
+    features = extractor(base, tmp_path / "cache.sqlite")
+    keys = [features.key(picture, view) for picture in pictures for view in (0, 1)]
+    numbers = np.zeros((len(keys), 2048))
+    numbers[:, 0] = np.arange(len(keys))  # a stand-in for features that can be recognised
+    features.cache.write(keys, numbers)
+    batches = FeatureBatches(features, pictures, [0, 1], labels, 10, seed=3)
+    orders = []
+    for _ in range(2):
+        rows = [batches[index] for index in range(len(batches))]
+        order = np.concatenate([features[:, 0] for features, _ in rows]).astype(int)
+        one_hot = np.concatenate([targets for _, targets in rows])
+        assert Counter(order.tolist()) == Counter(range(len(keys)))
+        for row, target in zip(order, one_hot, strict=True):
+            assert labels[int(target.argmax())] == pictures[row // 2].label
+            assert target.sum() == 1
+        orders.append(order.tolist())
+        batches.on_epoch_end()
+    assert orders[0] != orders[1] != sorted(orders[0])
+
+
+@pytest.mark.parametrize("classes", [2, 3])
+def test_a_head_learns_and_is_the_same_again(
+    base: keras.Model, pictures: list[Picture], tmp_path: Path, classes: int
+) -> None:
+    labels = sorted(COLOURS)[:classes]
+    chosen = [picture for picture in pictures if picture.label in labels]
+    features = extractor(base, tmp_path / "cache.sqlite")
+    features.fill(features.missing(chosen, [0]), ignore)
+
+    def run(seed: int) -> tuple[keras.Model, dict[str, list[float]]]:
+        batches = FeatureBatches(features, chosen, [0], labels, 8, seed)
+        return train_head(batches, FeatureBatches(features, chosen, [0], labels, 8), 30, seed)
+
+    head, history = run(5)
+    assert head.output_shape == (None, classes)
+    assert [len(values) for values in history.values()] == [30] * 4
+    # For two classes the tutorial's one column of labels would make the loss vanish at once.
+    assert history["loss"][0] > 0.1
+    assert history["val_accuracy"][-1] > 0.9
+    again, _ = run(5)
+    for one, other in zip(head.get_weights(), again.get_weights(), strict=True):
+        assert (one == other).all()
+
+
+def test_training_path_and_prediction_path_agree(
+    base: keras.Model, pictures: list[Picture], tmp_path: Path
+) -> None:
+    """Invariant: one image gives the same probabilities through both scripts' paths."""
+    keras.utils.set_random_seed(0)
+    head = build_head(3)
+    features = extractor(base, tmp_path / "cache.sqlite")
+    features.fill(features.missing(pictures, [0]), ignore)
+    trained_on = head.predict(
+        features.cache.read([features.key(picture, 0) for picture in pictures]), verbose=0
+    )
+
+    engine = KerasEngine(assemble(base, head), 16)
+    predicted = []
+    for picture in pictures:
+        bgr = dataset.read_image(picture.path)[..., ::-1]  # type: ignore[index]
+        predicted.append(engine([resize(bgr, "crop", 224)[..., ::-1]])[0])
+    np.testing.assert_allclose(predicted, trained_on, rtol=0, atol=2e-3)
+    assert np.std(trained_on, axis=0).max() > 0.01  # the pictures differ, so agreement says much
+
+
+def test_the_assembled_model_keeps_nothing_of_the_training(
+    base: keras.Model, tmp_path: Path
+) -> None:
+    head = build_head(3)
+    head.compile(optimizer="adam", loss="categorical_crossentropy")
+    head.fit(np.zeros((4, 2048)), np.eye(3)[[0, 1, 2, 0]], verbose=0)
+    model = assemble(base, head)
+    assert model.input_shape == (None, 224, 224, 3)
+    assert model.output_shape == (None, 3)
+    model.save(tmp_path / "model.keras")
+    with zipfile.ZipFile(tmp_path / "model.keras") as archive:
+        size = archive.getinfo("model.weights.h5").file_size
+    parameters = base.count_params() + 2048 * 512 + 512 + 512 * 3 + 3
+    assert size == pytest.approx(4 * parameters, rel=0.02)  # the optimiser would add 8 %
+
+
+def test_outputs_do_not_depend_on_the_batch(base: keras.Model) -> None:
+    keras.utils.set_random_seed(0)
+    model = assemble(base, build_head(3))
+    images = np.random.default_rng(0).integers(0, 256, (19, 224, 224, 3), np.uint8)
+    expected = KerasEngine(model, 32)(list(images))
+    for size in (1, 2, 7, 16):
+        engine = KerasEngine(model, size)
+        parts = [engine(list(images[start : start + size])) for start in range(0, 19, size)]
+        assert (np.concatenate(parts) == expected).all(), size
+
+
+def test_the_graph_is_compiled_once() -> None:
+    calls = []
+
+    class Model:
+        input_shape = (None, 4, 4, 3)
+
+        def __call__(self, images: tf.Tensor, training: bool) -> tf.Tensor:
+            calls.append(training)
+            return tf.reduce_mean(images, axis=(1, 2))
+
+    engine = KerasEngine(Model(), 4)
+    for count in (4, 1, 3):
+        assert engine([np.full((4, 4, 3), 7, np.uint8)] * count).tolist() == [[7.0] * 3] * count
+    assert calls == [False]
