@@ -1,6 +1,6 @@
 """Label every frame of a video with a trained model, without flicker.
 
-    python predict_video.py --model model/activity.keras --label-bin model/lb.pickle \\
+    python predict_video.py --model model/activity.xml --label-bin model/lb.pickle \\
         --input clip.mp4 --output output/clip.avi --size 128
 
 Each frame goes through the model, the last --size probability vectors are averaged, and the label
@@ -11,23 +11,19 @@ import argparse
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
-from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 from tqdm import tqdm
 
 from activity import artifacts
 from activity.cli import Parser, StopSignal, at_least, run
+from activity.engine import Engine, batches, load_engine
 from activity.overlay import Overlay
 from activity.preprocessing import resize
 from activity.report import ClipSummary, Prediction, frame_table
 from activity.smoothing import RollingAverage
 from activity.video import Preview, VideoReader, check_video_output, video_writer
-
-if TYPE_CHECKING:
-    from activity.engine import KerasEngine
 
 
 def parse_args() -> argparse.Namespace:
@@ -36,8 +32,9 @@ def parse_args() -> argparse.Namespace:
     # Two lines an argument read like a table.
     # fmt: off
     add = parser.add_argument_group("files").add_argument
-    add("-m", "--model", type=Path, default=Path("model/activity.keras"), metavar="FILE",
-        help="model that train.py wrote (default: %(default)s)")
+    add("-m", "--model", type=Path, default=Path("model/activity.xml"), metavar="FILE",
+        help="model that train.py wrote: .xml runs with OpenVINO, others with Keras "
+        "(default: %(default)s)")
     add("-l", "--label-bin", type=Path, default=Path("model/lb.pickle"), metavar="FILE",
         help="its class names (default: %(default)s)")
     add("-i", "--input", type=Path, required=True, metavar="FILE",
@@ -67,7 +64,7 @@ def main() -> int:
     """Run the script and return the exit code: 0, or 128 plus the number of a signal."""
     args = parse_args()
 
-    # What can go wrong is found out before TensorFlow is imported, which takes seconds.
+    # What can go wrong is found out before the model is loaded, which takes seconds with Keras.
     labels = artifacts.load_labels(args.label_bin)
     card = artifacts.read_card(args.model)
     card.require_labels(labels, args.label_bin)
@@ -81,9 +78,7 @@ def main() -> int:
             realtime_fps = reader.fps if args.realtime else None
             preview = stack.enter_context(Preview(args.input.name, realtime_fps))
 
-        from activity.engine import KerasEngine
-
-        engine = KerasEngine(artifacts.load_model(args.model), args.batch_size)
+        engine = load_engine(args.model, args.batch_size)
         writer = stack.enter_context(video_writer(args.output, reader.fps))
         table = None
         if args.csv:
@@ -119,15 +114,14 @@ def main() -> int:
 
 def predict(
     frames: Iterable[np.ndarray],
-    engine: "KerasEngine",
+    engine: Engine,
     card: artifacts.ModelCard,
     labels: Sequence[str],
     size: int,
 ) -> Iterator[tuple[np.ndarray, Prediction]]:
     """Yield each (H, W, 3) BGR frame with its label, averaged over the last `size` frames."""
     average = RollingAverage(size)
-    frames = iter(frames)
-    while batch := list(islice(frames, engine.batch_size)):
+    for batch in batches(frames, engine.batch_size):
         # OpenCV decodes to BGR, the model takes RGB.
         inputs = [resize(frame, card.resize, card.input_size)[..., ::-1] for frame in batch]
         for frame, raw in zip(batch, engine(inputs), strict=True):

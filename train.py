@@ -13,6 +13,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 from tqdm import tqdm
 
 from activity import artifacts
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 LABELS = ["football", "tennis", "weight_lifting"]
 PLOT_ENDINGS = (".png", ".pdf", ".svg")
-PACKAGES = ("tensorflow", "keras", "opencv-python", "scikit-learn", "numpy")
+PACKAGES = ("tensorflow", "keras", "openvino", "nncf", "opencv-python", "scikit-learn", "numpy")
 
 
 def parse_args() -> argparse.Namespace:
@@ -41,7 +42,8 @@ def parse_args() -> argparse.Namespace:
         help="stop if a file cannot be decoded, instead of skipping it")
     add = parser.add_argument_group("files to write").add_argument
     add("-m", "--model", type=Path, default=Path("model/activity.keras"), metavar="FILE",
-        help="the model; a record of the run goes beside it as .json (default: %(default)s)")
+        help="the model; an int8 copy (.xml, .bin) and a record of the run (.json) go beside it "
+        "(default: %(default)s)")
     add("-l", "--label-bin", type=Path, default=Path("model/lb.pickle"), metavar="FILE",
         help="the class names, a pickled LabelBinarizer (default: %(default)s)")
     add("-p", "--plot", type=Path, default=Path("plot.png"), metavar="FILE",
@@ -69,7 +71,8 @@ def main() -> int:
     """Run the script and return the exit code."""
     args = parse_args()
     started = time.monotonic()
-    record_path = check_paths(args)
+    record_path, int8_path = args.model.with_suffix(".json"), args.model.with_suffix(".xml")
+    check_paths(args, record_path, int8_path)
 
     # Imports that take seconds wait until the arguments are known to be right.
     from sklearn.preprocessing import LabelBinarizer
@@ -85,7 +88,7 @@ def main() -> int:
     binarizer = LabelBinarizer().fit(data.labels)
     labels = binarizer.classes_.tolist()
 
-    from activity import backbone, classifier, evaluation
+    from activity import backbone, classifier, engine, evaluation, quantization
     from activity.feature_cache import FeatureCache
 
     base = backbone.build_backbone(args.weights)
@@ -107,16 +110,24 @@ def main() -> int:
     test_batches = classifier.FeatureBatches(extractor, test, test_views, labels, args.batch_size)
     head, history = classifier.train_head(train_batches, test_batches, args.epochs, args.seed)
 
-    predicted = head.predict(test_batches, verbose=0).argmax(axis=1)
-    scores, text = evaluation.evaluate(test_batches.targets, predicted, labels)
+    probabilities = head.predict(test_batches, verbose=0)
+    scores, text = evaluation.evaluate(test_batches.targets, probabilities.argmax(axis=1), labels)
     print(f"\n{text}\n")
 
-    artifacts.save_model(
-        classifier.assemble(base, head),
-        args.model,
-        artifacts.ModelCard.of(labels, args.resize, backbone.INPUT_SIZE),
-    )
+    card = artifacts.ModelCard.of(labels, args.resize, backbone.INPUT_SIZE)
+    model = classifier.assemble(base, head)
     artifacts.save_labels(binarizer, args.label_bin)
+    artifacts.save_model(model, args.model, card)
+    # The int8 copy is calibrated on training images, and only measured on test images.
+    chosen = quantization.calibration_pictures(train, args.seed)
+    images = dataset.plain_images(chosen, card.resize, card.input_size)
+    artifacts.save_openvino_model(quantization.quantize(model, images), int8_path, card)
+    copy = engine.OpenVINOEngine(int8_path, args.batch_size)
+    images = dataset.plain_images(test, card.resize, card.input_size)
+    copied = np.concatenate([copy(batch) for batch in engine.batches(images, copy.batch_size)])
+    comparison, text = evaluation.compare(test_batches.targets, probabilities, copied)
+    print(f"{text}\n")
+
     evaluation.save_plot(history, args.plot)
     artifacts.save_json(
         {
@@ -124,6 +135,7 @@ def main() -> int:
             "data": data.record(),
             "training_images": len(train),
             "test": scores,
+            "int8_test": comparison,
             "history": history,
             "seconds": round(time.monotonic() - started, 1),
             "versions": {"python": platform.python_version()}
@@ -131,17 +143,18 @@ def main() -> int:
         },
         record_path,
     )
-    for path in (args.model, args.label_bin, args.plot, record_path):
+    for path in (args.model, int8_path, args.label_bin, args.plot, record_path):
         print(f"wrote {path}")
     return 0
 
 
-def check_paths(args: argparse.Namespace) -> Path:
-    """Raise `UserError` for a path that would fail after the training; return the record's path."""
-    record: Path = args.model.with_suffix(".json")
+def check_paths(args: argparse.Namespace, record_path: Path, int8_path: Path) -> None:
+    """Raise `UserError` for a path that would fail after the training."""
     outputs = {
         "--model": args.model,
-        "the record beside --model": record,
+        "its record": record_path,
+        "its int8 copy": int8_path,
+        "the weights of that": int8_path.with_suffix(".bin"),
         "--label-bin": args.label_bin,
         "--plot": args.plot,
         "--cache": args.cache,
@@ -154,7 +167,6 @@ def check_paths(args: argparse.Namespace) -> Path:
         raise UserError(f"--plot {args.plot} must end in one of {', '.join(PLOT_ENDINGS)}")
     if args.weights != "imagenet" and not Path(args.weights).is_file():
         raise UserError(f"--weights {args.weights} is not a file; name one, or 'imagenet'")
-    return record
 
 
 def print_dataset(data: "Dataset") -> None:

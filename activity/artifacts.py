@@ -6,6 +6,7 @@ import os
 import pickle
 import shutil
 import tempfile
+import xml.etree.ElementTree as ElementTree
 import zipfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -17,7 +18,10 @@ from activity.cli import UserError
 
 if TYPE_CHECKING:
     import keras
+    import openvino
     from sklearn.preprocessing import LabelBinarizer
+
+CARD_IN_XML = ["activity", "card"]
 
 
 @dataclass(frozen=True)
@@ -101,14 +105,28 @@ def save_model(model: "keras.Model", path: Path, card: ModelCard) -> None:
             archive.comment = json.dumps(asdict(card)).encode()
 
 
+def save_openvino_model(model: "openvino.Model", path: Path, card: ModelCard) -> None:
+    """Write an OpenVINO model with its card to `path` (`.xml`), and its weights beside it."""
+    import openvino
+
+    model.set_rt_info(json.dumps(asdict(card)), CARD_IN_XML)
+    with written_whole(path) as graph, written_whole(path.with_suffix(".bin")) as weights:
+        openvino.serialize(model, graph, weights)
+
+
 def read_card(path: Path) -> ModelCard:
     """Read a model's card in milliseconds. Raises `UserError` if `train.py` did not write it."""
     if not path.is_file():
         raise UserError(f"--model {path} is not a file; train one with train.py, or name another")
     try:
-        with zipfile.ZipFile(path) as archive:
-            return ModelCard(**json.loads(archive.comment))
-    except (zipfile.BadZipFile, ValueError, TypeError) as error:
+        if path.suffix == ".xml":
+            element = ElementTree.parse(path).find("/".join(["rt_info", *CARD_IN_XML]))
+            comment = "" if element is None else element.get("value", "")
+        else:
+            with zipfile.ZipFile(path) as archive:
+                comment = archive.comment.decode()
+        return ModelCard(**json.loads(comment))
+    except (zipfile.BadZipFile, ElementTree.ParseError, ValueError, TypeError) as error:
         raise UserError(f"--model {path} was not written by train.py; name one that was") from error
 
 

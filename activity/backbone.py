@@ -10,7 +10,7 @@ import numpy as np
 
 from activity import augmentation, preprocessing
 from activity.cli import UserError
-from activity.dataset import Picture, read_image
+from activity.dataset import Picture, read_picture
 from activity.engine import KerasEngine
 from activity.feature_cache import FeatureCache
 from activity.parallel import parallel_map
@@ -107,9 +107,7 @@ class FeatureExtractor:
 
     def _views(self, item: tuple[Picture, list[int]]) -> list[tuple[bytes, np.ndarray]]:
         picture, views = item
-        image = read_image(picture.path)
-        if image is None:
-            raise UserError(f"{str(picture.path)!r} changed during the run; start again")
+        image = read_picture(picture)
         seed = [self._seed, int(picture.digest, 16)]
         return [
             (

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from sklearn.neighbors import radius_neighbors_graph
 
 from activity.cli import UserError
 from activity.parallel import parallel_map
-from activity.preprocessing import shrink_or_grow
+from activity.preprocessing import resize, shrink_or_grow
 
 TEST_SHARE = 0.25
 SPLIT_SEED = 42
@@ -117,9 +117,17 @@ def find_files(folder: Path, labels: Sequence[str]) -> list[tuple[Path, str]]:
     return found
 
 
-def read_image(path: Path) -> np.ndarray | None:
-    """Decode an image file by its content, whatever its name; (H, W, 3) uint8 RGB or None."""
-    return decode_image(path.read_bytes())
+def read_picture(picture: Picture) -> np.ndarray:
+    """Decode a picture that decoded before, (H, W, 3) uint8 RGB; else raise `UserError`."""
+    image = decode_image(picture.path.read_bytes()) if picture.path.is_file() else None
+    if image is None:
+        raise UserError(f"{str(picture.path)!r} changed during the run; start again")
+    return image
+
+
+def plain_images(pictures: Sequence[Picture], rule: str, size: int) -> Iterator[np.ndarray]:
+    """Yield each picture as the model sees it without augmentation, (size, size, 3) uint8 RGB."""
+    return parallel_map(lambda picture: resize(read_picture(picture), rule, size), pictures)
 
 
 def decode_image(encoded: bytes) -> np.ndarray | None:
@@ -164,20 +172,25 @@ def load(files: Sequence[tuple[Path, str]]) -> Dataset:
 def split(pictures: Sequence[Picture]) -> tuple[list[Picture], list[Picture]]:
     """Split 75 / 25 into training and test part, stratified, always with the same seed.
 
-    Groups of equal pictures are split, not files, so that no picture stands on both sides.
+    It is the tutorial's split, but all copies of a picture go where the first one goes, so that no
+    picture stands on both sides. Raises `UserError` if that leaves a class on one side only.
     """
     first_of = {picture.group: picture for picture in reversed(pictures)}
-    _, test_groups = train_test_split(
-        sorted(first_of),
+    _, drawn = train_test_split(
+        pictures,
         test_size=TEST_SHARE,
-        stratify=[first_of[group].label for group in sorted(first_of)],
+        stratify=[picture.label for picture in pictures],
         random_state=SPLIT_SEED,
     )
-    in_test = set(test_groups)
-    return (
-        [picture for picture in pictures if picture.group not in in_test],
-        [picture for picture in pictures if picture.group in in_test],
-    )
+    test_groups = {picture.group for picture in drawn if picture is first_of[picture.group]}
+    train = [picture for picture in pictures if picture.group not in test_groups]
+    test = [picture for picture in pictures if picture.group in test_groups]
+    for label in {picture.label for picture in pictures}:
+        if any(label not in {picture.label for picture in part} for part in (train, test)):
+            raise UserError(
+                f"the images of class {label!r} are too much alike to be split; add different ones"
+            )
+    return train, test
 
 
 def _require_enough(label: str, number: int, things: str) -> None:

@@ -40,6 +40,27 @@ def evaluate(
     return record, "\n".join(text)
 
 
+def compare(
+    truth: np.ndarray, probabilities: np.ndarray, copied: np.ndarray
+) -> tuple[dict[str, float], str]:
+    """Compare the (N, classes) probabilities of a model and of its copy, as a record and as text.
+
+    `truth` holds the (N,) class indices.
+    """
+    predicted, by_copy = probabilities.argmax(axis=1), copied.argmax(axis=1)
+    record = {
+        "accuracy": float(np.mean(by_copy == truth)),
+        "same_label": float(np.mean(by_copy == predicted)),
+        "mean_absolute_difference": float(np.abs(copied - probabilities).mean()),
+    }
+    text = (
+        f"int8 copy on the same {len(truth)} images: accuracy {record['accuracy']:.1%}, "
+        f"same label on {record['same_label']:.1%}, "
+        f"probabilities differ by {record['mean_absolute_difference']:.4f} on average"
+    )
+    return record, text
+
+
 def save_plot(history: Mapping[str, Sequence[float]], path: Path) -> None:
     """Plot loss and accuracy of training and test part, one value an epoch, as a picture."""
     epochs = range(1, len(history["loss"]) + 1)

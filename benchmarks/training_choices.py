@@ -67,12 +67,15 @@ CHOICES = [
     Choice("12 + 12 mixed", [0, *range(1, 25)], adamw(1e-3)),
     Choice("6 + 6 mixed, AdamW 3e-4", MIXED, adamw(3e-4)),
     Choice("6 + 6 mixed, AdamW 1e-4", MIXED, adamw(1e-4)),
-    Choice("6 + 6 mixed, AdamW 1e-3, weight decay 0.1", MIXED, adamw(1e-3, 0.1)),
+    Choice("6 + 6 mixed, weight decay 0.1", MIXED, adamw(1e-3, 0.1)),
+    Choice("6 + 6 mixed, weight decay 0.3", MIXED, adamw(1e-3, 0.3)),
+    Choice("6 + 6 mixed, weight decay 1", MIXED, adamw(1e-3, 1.0)),
+    Choice("6 + 6 mixed, AdamW 3e-4, weight decay 0.3", MIXED, adamw(3e-4, 0.3)),
+    Choice("12 + 12 mixed, weight decay 0.3", [0, *range(1, 25)], adamw(1e-3, 0.3)),
     Choice("6 + 6 mixed, SGD 1e-2", MIXED, sgd(1e-2)),
     Choice("6 + 6 mixed, SGD 1e-3", MIXED, sgd(1e-3)),
     Choice("6 + 6 mixed, the tutorial's SGD 1e-4", MIXED, tutorial),
-    Choice("6 + 6 mixed, AdamW 1e-3, 10 epochs", MIXED, adamw(1e-3), epochs=10),
-    Choice("6 + 6 mixed, AdamW 3e-4, batches of 32", MIXED, adamw(3e-4), batch_size=32),
+    Choice("6 + 6 mixed, 10 epochs", MIXED, adamw(1e-3), epochs=10),
 ]
 
 

@@ -134,3 +134,16 @@ def test_a_binarizer_of_numbers_is_refused(tmp_path: Path) -> None:
     path.write_bytes(pickle.dumps(LabelBinarizer().fit([1, 2, 3])))
     with pytest.raises(UserError, match="its classes are not text"):
         artifacts.load_labels(path)
+
+
+def test_an_openvino_model_keeps_its_card(tmp_path: Path) -> None:
+    import openvino as ov
+    from openvino import opset13 as ops
+
+    rgb = ops.parameter([1, 3], ov.Type.f32)
+    double = ov.Model([ops.multiply(rgb, np.float32(2))], [rgb])
+    artifacts.save_openvino_model(double, tmp_path / "m.xml", CARD)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["m.bin", "m.xml"]
+    assert artifacts.read_card(tmp_path / "m.xml") == CARD
+    compiled = ov.Core().compile_model(tmp_path / "m.xml", "CPU")
+    assert compiled(np.array([[1, 2, 3]], np.float32))[0].tolist() == [[2, 4, 6]]

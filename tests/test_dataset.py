@@ -1,5 +1,4 @@
 import shutil
-from collections import Counter
 from pathlib import Path
 
 import cv2
@@ -39,11 +38,11 @@ def test_no_thumbnail_stands_on_both_sides_of_the_tutorials_split() -> None:
     train, test = dataset.split(load(shared("data/sports3")).pictures)
 
     def small(pictures: list[Picture]) -> set[bytes]:
-        images = (dataset.read_image(picture.path) for picture in pictures)
         return {
-            cv2.resize(image, (32, 32), interpolation=cv2.INTER_AREA).tobytes()
-            for image in images
-            if image is not None
+            cv2.resize(
+                dataset.read_picture(picture), (32, 32), interpolation=cv2.INTER_AREA
+            ).tobytes()
+            for picture in pictures
         }
 
     assert not small(train) & small(test)
@@ -112,9 +111,9 @@ def test_different_pictures_are_not_grouped(folder: Path) -> None:
     assert data.in_two_classes() == []
 
 
-@given(st.lists(st.integers(0, 30), min_size=120, max_size=120), st.randoms())
+@given(st.lists(st.integers(0, 119), min_size=40, max_size=40), st.randoms())
 def test_no_group_is_ever_split(duplicates: list[int], random: object) -> None:
-    """Any copies of pictures, in any order: same side, nothing lost, quarter kept."""
+    """Any copies of pictures, in any order: same side, nothing lost, about a quarter kept."""
     groups = [*range(120), *duplicates]
     random.shuffle(groups)  # type: ignore[attr-defined]
     pictures = [
@@ -124,8 +123,15 @@ def test_no_group_is_ever_split(duplicates: list[int], random: object) -> None:
     train, test = dataset.split(pictures)
     assert not {picture.group for picture in train} & {picture.group for picture in test}
     assert sorted(picture.path for picture in train + test) == sorted(p.path for p in pictures)
-    test_groups = {picture.group: picture.label for picture in test}
-    assert Counter(test_groups.values()) == dict.fromkeys(LABELS, 10)
+    assert 0.1 < len(test) / len(pictures) < 0.4
+    assert {picture.label for picture in test} == set(LABELS)
+
+
+def test_a_class_of_copies_cannot_be_split() -> None:
+    copies = [Picture(Path(str(i)), "tennis", "", 0) for i in range(40)]
+    others = [Picture(Path(str(i)), "football", "", i) for i in range(40, 80)]
+    with pytest.raises(UserError, match="'tennis' are too much alike"):
+        dataset.split(copies + others)
 
 
 def test_the_split_is_the_tutorials_when_nothing_repeats() -> None:

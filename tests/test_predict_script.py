@@ -41,20 +41,28 @@ def frames(path: Path) -> list[np.ndarray]:
         return [frame.copy() for frame in reader]
 
 
-def test_the_tutorials_command_line(trained: Path, clip: Path, run_script: Run) -> None:
+@pytest.mark.parametrize(
+    "command",
+    [
+        "--model model/activity.model --label-bin model/lb.pickle "
+        "--input example_clips/tennis.mp4 --output output/tennis_1frame.avi --size 1",
+        "-m model/activity.xml -l model/lb.pickle -i example_clips/tennis.mp4 "
+        "-o output/tennis_128avg.avi -s 128",
+    ],
+)
+def test_the_tutorials_command_lines(
+    command: str, trained: Path, clip: Path, run_script: Run
+) -> None:
     (trained / "example_clips").mkdir(exist_ok=True)
     (trained / "example_clips" / "tennis.mp4").unlink(missing_ok=True)
     (trained / "example_clips" / "tennis.mp4").symlink_to(clip)
-    command = (
-        "--model model/activity.model --label-bin model/lb.pickle "
-        "--input example_clips/tennis.mp4 --output output/tennis_1frame.avi --size 1"
-    )
+    output = command.split()[7]
     done = run_script("predict_video.py", *command.split(), cwd=trained)
     assert done.returncode == 0, done.stderr
-    with VideoReader(trained / "output/tennis_1frame.avi") as reader:
+    with VideoReader(trained / output) as reader:
         assert reader.fps == pytest.approx(29.97, abs=0.001)
         assert sum(1 for _ in reader) == 60
-    assert "output/tennis_1frame.avi: 60 frames" in done.stdout
+    assert f"{output}: 60 frames" in done.stdout
 
 
 def test_averaging_removes_the_flicker_and_the_table_says_so(
@@ -89,13 +97,14 @@ def test_averaging_removes_the_flicker_and_the_table_says_so(
         assert one[14:44, 7:90].mean() < other[14:44, 7:90].mean()  # with a label in its corner
 
 
+@pytest.mark.parametrize("model", ["activity.model", "activity.xml"])
 def test_results_do_not_depend_on_the_batch(
-    trained: Path, clip: Path, tmp_path: Path, run_script: Run
+    model: str, trained: Path, clip: Path, tmp_path: Path, run_script: Run
 ) -> None:
     tables = []
     for size in (1, 7, 32):
         done = run_script(
-            "predict_video.py", "-m", trained / "model/activity.model", "--no-preview",
+            "predict_video.py", "-m", trained / "model" / model, "--no-preview",
             "-l", trained / "model/lb.pickle", "-i", clip, "--csv", f"{size}.csv",
             "-o", f"{size}.mp4", "--batch-size", size, cwd=tmp_path,
         )  # fmt: skip
@@ -188,6 +197,8 @@ def test_filmed_upright_is_written_upright(trained: Path, tmp_path: Path, run_sc
         (["-i", "clip.avi", "--csv", "model"], 1, "--csv model is a folder"),
         (["-i", "clip.avi", "-m", "none"], 1, "--model none is not a file"),
         (["-i", "clip.avi", "-m", "clip.avi"], 1, "was not written by train.py"),
+        (["-i", "clip.avi", "-m", "xml.xml"], 1, "was not written by train.py"),
+        (["-i", "clip.avi", "--no-preview"], 1, "activity.bin is missing; train it again"),
         (["-i", "clip.avi", "-l", "none"], 1, "--label-bin none is not a file"),
         (["-i", "clip.avi", "-l", "clip.avi"], 1, "is not a pickled LabelBinarizer"),
         (["-i", "clip.avi", "-l", "two.pickle"], 1, "holds 2 classes and the model 3"),
@@ -199,7 +210,8 @@ def test_mistakes_are_answered_in_one_line(
 ) -> None:
     write_clip(tmp_path / "clip.avi")
     (tmp_path / "model").mkdir()
-    (tmp_path / "model" / "activity.keras").symlink_to(trained / "model" / "activity.model")
+    (tmp_path / "model" / "activity.xml").symlink_to(trained / "model" / "activity.xml")
+    (tmp_path / "xml.xml").write_text("<net></net>")
     (tmp_path / "model" / "lb.pickle").symlink_to(trained / "model" / "lb.pickle")
     (tmp_path / "two.pickle").write_bytes(pickle.dumps(LabelBinarizer().fit(["a", "b"])))
     (tmp_path / "other.pickle").write_bytes(pickle.dumps(LabelBinarizer().fit(["a", "b", "c"])))
@@ -213,7 +225,9 @@ def test_mistakes_are_answered_in_one_line(
 
 def test_help_is_there_without_tensorflow() -> None:
     """No heavy import before the arguments are checked: `--help` works where there is none."""
-    blocker = "import sys; sys.modules['tensorflow'] = None; sys.modules['keras'] = None"
+    blocker = (
+        "import sys; sys.modules |= dict.fromkeys(['tensorflow', 'keras', 'openvino', 'sklearn'])"
+    )
     for script in ("train.py", "predict_video.py"):
         done = subprocess.run(
             [
@@ -226,3 +240,22 @@ def test_help_is_there_without_tensorflow() -> None:
         )  # fmt: skip
         assert done.returncode == 0, done.stderr
         assert "--label-bin" in done.stdout
+
+
+def test_an_openvino_model_needs_neither_tensorflow_nor_scikit_learn(
+    trained: Path, clip: Path, tmp_path: Path
+) -> None:
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            "import sys; sys.modules |= dict.fromkeys(['tensorflow', 'keras', 'sklearn', 'nncf']);"
+            "sys.argv = sys.argv[1:]; import runpy;"
+            "runpy.run_path(sys.argv[0], run_name='__main__')",
+            "predict_video.py", "-m", trained / "model/activity.xml",
+            "-l", trained / "model/lb.pickle", "-i", clip, "-o", tmp_path / "out.avi",
+        ],
+        cwd=ROOT, capture_output=True, text=True, env=os.environ,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "whole clip: tennis" in done.stdout

@@ -18,6 +18,8 @@ def test_writes_everything_it_promises(trained: Path) -> None:
     assert written - {"stdout", "stderr"} == {
         "model/activity.model",
         "model/activity.json",
+        "model/activity.xml",
+        "model/activity.bin",
         "model/lb.pickle",
         "plot.png",
         ".cache/features.sqlite",
@@ -25,6 +27,7 @@ def test_writes_everything_it_promises(trained: Path) -> None:
     binarizer = pickle.loads((trained / "model/lb.pickle").read_bytes())
     assert binarizer.classes_.tolist() == ["football", "tennis", "weight_lifting"]
     card = artifacts.read_card(trained / "model/activity.model")
+    assert artifacts.read_card(trained / "model/activity.xml") == card
     assert (card.resize, card.input_size, card.classes) == ("crop", 224, 3)
     plot = cv2.imread(str(trained / "plot.png"))
     assert plot is not None
@@ -55,6 +58,13 @@ def test_the_record_agrees_with_what_was_said(trained: Path) -> None:
     assert set(record["versions"]) >= {"python", "tensorflow", "keras", "opencv-python"}
     assert {len(values) for values in record["history"].values()} == {40}
     assert record["history"]["val_accuracy"][-1] == pytest.approx(test["accuracy"])
+
+
+def test_the_int8_copy_agrees_with_the_model(trained: Path) -> None:
+    record = json.loads((trained / "model/activity.json").read_text())
+    assert record["int8_test"]["same_label"] == 1
+    assert 0 < record["int8_test"]["mean_absolute_difference"] < 0.1
+    assert "int8 copy on the same 12 images: accuracy" in (trained / "stdout").read_text()
 
 
 def test_learns_colours_even_with_random_weights(trained: Path) -> None:
@@ -145,6 +155,7 @@ def test_skipped_files_are_named_or_with_strict_an_error(
             "cannot be written: data/tennis/1.png is a file",
         ),
         (["-d", "data", "-p", "model/lb.pickle"], 1, "are the same file"),
+        (["-d", "data", "-m", "activity.xml"], 1, "are the same file"),
         (["-d", "data", "-p", "plot.gif"], 1, "must end in one of .png, .pdf, .svg"),
         (["-d", "data", "--weights", "none.h5"], 1, "--weights none.h5 is not a file"),
     ],
@@ -201,3 +212,11 @@ def test_real_images_and_real_weights(tmp_path: Path, run_script: Run) -> None:
     record = json.loads((tmp_path / "model/activity.json").read_text())
     assert record["test"]["images"] == 45
     assert record["test"]["accuracy"] >= 0.75
+    assert record["int8_test"]["same_label"] >= 0.95
+    for model in ("activity.keras", "activity.xml"):
+        done = run_script(
+            "predict_video.py", "-m", f"model/{model}", "-o", f"{model}.mp4",
+            "-i", shared("clips/tennis/tutorial_tennis.mp4"), cwd=tmp_path,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        assert "whole clip: tennis" in done.stdout

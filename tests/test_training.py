@@ -183,7 +183,7 @@ def test_training_path_and_prediction_path_agree(
     engine = KerasEngine(assemble(base, head), 16)
     predicted = []
     for picture in pictures:
-        bgr = dataset.read_image(picture.path)[..., ::-1]  # type: ignore[index]
+        bgr = dataset.read_picture(picture)[..., ::-1]
         predicted.append(engine([resize(bgr, "crop", 224)[..., ::-1]])[0])
     np.testing.assert_allclose(predicted, trained_on, rtol=0, atol=2e-3)
     assert np.std(trained_on, axis=0).max() > 0.01  # the pictures differ, so agreement says much
