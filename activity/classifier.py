@@ -11,7 +11,6 @@ from activity.runtime import keras
 
 # Chosen by cross-validation inside the training part; benchmarks/README.md has the table.
 LEARNING_RATE = 1e-3
-WEIGHT_DECAY = 4e-3
 
 
 class FeatureBatches(keras.utils.PyDataset):  # type: ignore[misc]
@@ -79,7 +78,7 @@ def train_head(
     head = build_head(train.classes)
     schedule = keras.optimizers.schedules.CosineDecay(LEARNING_RATE, epochs * len(train))
     head.compile(
-        optimizer=keras.optimizers.AdamW(schedule, weight_decay=WEIGHT_DECAY),
+        optimizer=keras.optimizers.AdamW(schedule),
         loss="categorical_crossentropy",
         metrics=["accuracy"],
     )
@@ -107,6 +106,6 @@ def train_head(
 def assemble(backbone: keras.Model, head: keras.Model) -> keras.Model:
     """Join both into one model: RGB 0..255 (N, 224, 224, 3) to probabilities (N, classes)."""
     probabilities = backbone.output
-    for layer in head.layers:  # not the head as a whole, which would bring its optimiser along
+    for layer in head.layers:  # not the head as a whole, which would bring its optimizer along
         probabilities = layer(probabilities)
     return keras.Model(backbone.input, probabilities, name="activity")

@@ -1,4 +1,4 @@
-"""Compare views, optimisers and mini-batches by cross-validation inside the training part.
+"""Compare views, optimizers and mini-batches by cross-validation inside the training part.
 
     python -m benchmarks.training_choices --dataset DIR --weights PATH
 
@@ -22,18 +22,8 @@ from activity.feature_cache import FeatureCache
 from activity.runtime import keras
 
 FOLDS = 4
-CROPS, AFFINE = range(1, 25, 2), range(2, 25, 2)  # as augmentation.view makes them
 
-
-@dataclass
-class Choice:
-    """One way to train the head."""
-
-    name: str
-    views: list[int]
-    optimiser: Callable[[int], keras.optimizers.Optimizer]  # from the number of steps
-    epochs: int = 25
-    batch_size: int = 128
+Optimizer = Callable[[int], keras.optimizers.Optimizer]  # from the number of steps
 
 
 def cosine(rate: float, steps: int) -> keras.optimizers.schedules.LearningRateSchedule:
@@ -41,12 +31,12 @@ def cosine(rate: float, steps: int) -> keras.optimizers.schedules.LearningRateSc
     return keras.optimizers.schedules.CosineDecay(rate, steps)
 
 
-def adamw(rate: float, decay: float = 4e-3) -> Callable[[int], keras.optimizers.Optimizer]:
+def adamw(rate: float, decay: float = 4e-3) -> Optimizer:
     """Return a factory of AdamW with a cosine schedule."""
     return lambda steps: keras.optimizers.AdamW(cosine(rate, steps), weight_decay=decay)
 
 
-def sgd(rate: float) -> Callable[[int], keras.optimizers.Optimizer]:
+def sgd(rate: float) -> Optimizer:
     """Return a factory of SGD with momentum and a cosine schedule."""
     return lambda steps: keras.optimizers.SGD(cosine(rate, steps), momentum=0.9)
 
@@ -57,25 +47,36 @@ def tutorial(_steps: int) -> keras.optimizers.Optimizer:
     return keras.optimizers.SGD(rate, momentum=0.9)
 
 
+USUAL = adamw(1e-3)
+
+
+@dataclass
+class Choice:
+    """One way to train the head, by default with AdamW at 1e-3."""
+
+    name: str
+    views: list[int]
+    optimizer: Optimizer = USUAL
+    smoothing: float = 0.0
+    epochs: int = 25
+    batch_size: int = 128
+
+
+CROPS, AFFINE = [*range(1, 25, 2)], [*range(2, 25, 2)]  # as augmentation.view makes them
 MIXED = [0, *range(1, 13)]
 CHOICES = [
-    Choice("no augmentation", [0], adamw(1e-3)),
-    Choice("12 crops", [0, *CROPS], adamw(1e-3)),
-    Choice("12 affine, the tutorial's", [0, *AFFINE], adamw(1e-3)),
-    Choice("3 + 3 mixed", [0, *range(1, 7)], adamw(1e-3)),
-    Choice("6 + 6 mixed", MIXED, adamw(1e-3)),
-    Choice("12 + 12 mixed", [0, *range(1, 25)], adamw(1e-3)),
+    Choice("no augmentation", [0]),
+    Choice("6 crops", [0, *CROPS[:6]]),
+    Choice("6 affine, the tutorial's", [0, *AFFINE[:6]]),
+    Choice("3 + 3 mixed", [0, *range(1, 7)]),
+    Choice("6 + 6 mixed", MIXED),
+    Choice("12 + 12 mixed", [0, *range(1, 25)]),
     Choice("6 + 6 mixed, AdamW 3e-4", MIXED, adamw(3e-4)),
-    Choice("6 + 6 mixed, AdamW 1e-4", MIXED, adamw(1e-4)),
-    Choice("6 + 6 mixed, weight decay 0.1", MIXED, adamw(1e-3, 0.1)),
-    Choice("6 + 6 mixed, weight decay 0.3", MIXED, adamw(1e-3, 0.3)),
-    Choice("6 + 6 mixed, weight decay 1", MIXED, adamw(1e-3, 1.0)),
-    Choice("6 + 6 mixed, AdamW 3e-4, weight decay 0.3", MIXED, adamw(3e-4, 0.3)),
-    Choice("12 + 12 mixed, weight decay 0.3", [0, *range(1, 25)], adamw(1e-3, 0.3)),
+    Choice("6 + 6 mixed, AdamW 1e-3, weight decay 0.1", MIXED, adamw(1e-3, 0.1)),
+    Choice("6 + 6 mixed, AdamW 1e-3, label smoothing 0.1", MIXED, smoothing=0.1),
+    Choice("6 + 6 mixed, AdamW 1e-3, 10 epochs", MIXED, epochs=10),
     Choice("6 + 6 mixed, SGD 1e-2", MIXED, sgd(1e-2)),
-    Choice("6 + 6 mixed, SGD 1e-3", MIXED, sgd(1e-3)),
     Choice("6 + 6 mixed, the tutorial's SGD 1e-4", MIXED, tutorial),
-    Choice("6 + 6 mixed, 10 epochs", MIXED, adamw(1e-3), epochs=10),
 ]
 
 
@@ -117,7 +118,8 @@ def main() -> None:
                 np.repeat(truth[train], len(choice.views)), len(labels)
             )
             steps = choice.epochs * -(-len(rows) // choice.batch_size)
-            head.compile(optimizer=choice.optimiser(steps), loss="categorical_crossentropy")
+            loss = keras.losses.CategoricalCrossentropy(label_smoothing=choice.smoothing)
+            head.compile(optimizer=choice.optimizer(steps), loss=loss)
             head.fit(rows, one_hot, batch_size=choice.batch_size, epochs=choice.epochs, verbose=0)
             predicted = head.predict(features[held_out, 0], verbose=0).argmax(axis=1)
             accuracies.append(float(np.mean(predicted == truth[held_out])))
