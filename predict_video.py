@@ -68,9 +68,18 @@ def main() -> int:
     labels = artifacts.load_labels(args.label_bin)
     card = artifacts.read_card(args.model)
     card.require_labels(labels, args.label_bin)
+    artifacts.check_distinct(
+        {
+            "--input": args.input,
+            "--model": args.model,
+            "--label-bin": args.label_bin,
+            "--output": args.output,
+        }
+        | ({"--csv": args.csv} if args.csv else {})
+    )
     with ExitStack() as stack:
         reader = stack.enter_context(VideoReader(args.input))
-        check_video_output(args.output, args.input)
+        check_video_output(args.output)
         if args.csv:
             artifacts.check_output(args.csv, "--csv")
         preview = None

@@ -152,17 +152,16 @@ def check_paths(args: argparse.Namespace, record_path: Path, int8_path: Path) ->
     """Raise `UserError` for a path that would fail after the training."""
     outputs = {
         "--model": args.model,
-        "its record": record_path,
-        "its int8 copy": int8_path,
-        "the weights of that": int8_path.with_suffix(".bin"),
+        "its record (.json)": record_path,
+        "its int8 copy (.xml)": int8_path,
+        "its int8 copy (.bin)": int8_path.with_suffix(".bin"),
         "--label-bin": args.label_bin,
         "--plot": args.plot,
         "--cache": args.cache,
     }
     for option, path in outputs.items():
         artifacts.check_output(path, option)
-    if len({path.resolve() for path in outputs.values()}) < len(outputs):
-        raise UserError(f"two of {', '.join(outputs)} are the same file; name different ones")
+    artifacts.check_distinct(outputs | {"--weights": Path(args.weights)})
     if args.plot.suffix.lower() not in PLOT_ENDINGS:
         raise UserError(f"--plot {args.plot} must end in one of {', '.join(PLOT_ENDINGS)}")
     if args.weights != "imagenet" and not Path(args.weights).is_file():

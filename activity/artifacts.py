@@ -8,7 +8,7 @@ import shutil
 import tempfile
 import xml.etree.ElementTree as ElementTree
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -70,6 +70,15 @@ def check_output(path: Path, option: str) -> None:
         ) from error
     if path.is_dir():
         raise UserError(f"{option} {path} is a folder; name a file in it")
+
+
+def check_distinct(files: Mapping[str, Path]) -> None:
+    """Raise `UserError` if two of the files, by the option that names them, are the same one."""
+    options: dict[Path, str] = {}
+    for option, path in files.items():
+        first = options.setdefault(path.resolve(), option)
+        if first != option:
+            raise UserError(f"{first} and {option} are the same file, {path}; name different ones")
 
 
 @contextmanager

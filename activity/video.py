@@ -78,16 +78,14 @@ class VideoReader:
         return None
 
 
-def check_video_output(path: Path, source: Path) -> None:
-    """Raise `UserError` unless `path` can become a video and is not the source itself."""
+def check_video_output(path: Path) -> None:
+    """Raise `UserError` unless `path` can become a video."""
     if path.suffix.lower() not in CODECS:
         raise UserError(
             f"--output {path} ends in {path.suffix or 'nothing'!r}; "
             f"choose a name ending in {' or '.join(CODECS)}"
         )
     check_output(path, "--output")
-    if path.exists() and path.samefile(source):
-        raise UserError(f"--output {path} is the input itself; choose another name")
 
 
 class VideoWriter:

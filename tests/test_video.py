@@ -158,12 +158,7 @@ def test_an_unlikely_frame_rate_is_replaced(
 
 
 def test_outputs_that_cannot_be_are_refused(tmp_path: Path) -> None:
-    clip = write_clip(tmp_path / "grey.avi")
     for name in ("out.mkv", "out", "out.avi.txt"):
         with pytest.raises(UserError, match=r"choose a name ending in \.avi or \.mp4"):
-            check_video_output(tmp_path / name, clip)
-    (tmp_path / "link.avi").symlink_to(clip)
-    for name in ("grey.avi", "link.avi"):
-        with pytest.raises(UserError, match="is the input itself"):
-            check_video_output(tmp_path / name, clip)
-    check_video_output(tmp_path / "new" / "OUT.AVI", clip)
+            check_video_output(tmp_path / name)
+    check_video_output(tmp_path / "new" / "OUT.AVI")

@@ -1,0 +1,58 @@
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from activity.cli import UserError
+from activity.evaluation import compare, evaluate, save_plot
+
+
+def test_scores_of_a_small_case_counted_by_hand() -> None:
+    truth, predicted = np.array([0, 0, 0, 1, 1, 2]), np.array([0, 0, 1, 1, 1, 0])
+    record, text = evaluate(truth, predicted, ["a", "b", "c"])
+    assert record["images"] == 6
+    assert record["accuracy"] == pytest.approx(4 / 6)
+    assert record["confusion_matrix"] == [[2, 1, 0], [0, 2, 0], [1, 0, 0]]
+    assert record["report"]["b"]["precision"] == pytest.approx(2 / 3)
+    assert record["report"]["b"]["recall"] == 1
+    assert record["report"]["c"]["f1-score"] == 0
+    assert "6 images, accuracy 66.7%" in text
+    assert [line.split() for line in text.splitlines()[-3:]] == [
+        ["a", "2", "1", "0"],
+        ["b", "0", "2", "0"],
+        ["c", "1", "0", "0"],
+    ]
+
+
+def test_a_class_that_is_never_right_still_has_its_row_and_column() -> None:
+    record, _ = evaluate(np.array([0, 0, 1]), np.array([0, 0, 0]), ["a", "b", "c"])
+    assert record["confusion_matrix"] == [[2, 0, 0], [1, 0, 0], [0, 0, 0]]
+
+
+def test_a_copy_is_compared_with_its_model() -> None:
+    model = np.array([[0.9, 0.1], [0.6, 0.4], [0.2, 0.8], [0.3, 0.7]])
+    copy = np.array([[0.8, 0.2], [0.4, 0.6], [0.2, 0.8], [0.3, 0.7]])
+    record, text = compare(np.array([0, 1, 1, 0]), model, copy)
+    assert record["accuracy"] == 0.75
+    assert record["same_label"] == 0.75
+    assert record["mean_absolute_difference"] == pytest.approx((0.1 + 0.2) * 2 / 8)
+    assert "4 images: accuracy 75.0%, same label on 75.0%" in text
+
+
+@pytest.mark.parametrize("epochs", [1, 3])
+@pytest.mark.parametrize("name", ["plot.png", "plot.PDF", "plot.svg"])
+def test_the_plot_is_written_whole(tmp_path: Path, epochs: int, name: str) -> None:
+    history = {key: [0.5] * epochs for key in ("loss", "accuracy", "val_loss", "val_accuracy")}
+    save_plot(history, tmp_path / name)
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+    if name.endswith("png"):
+        plot = cv2.imread(str(tmp_path / name))
+        assert plot is not None
+        assert len(np.unique(plot.reshape(-1, 3), axis=0)) > 50
+
+
+def test_a_plot_that_cannot_be_written_names_its_path(tmp_path: Path) -> None:
+    history = {key: [0.5] for key in ("loss", "accuracy", "val_loss", "val_accuracy")}
+    with pytest.raises(UserError, match=r"none/plot\.png could not be written"):
+        save_plot(history, tmp_path / "none" / "plot.png")
