@@ -17,7 +17,7 @@ import numpy as np
 from tqdm import tqdm
 
 from activity import artifacts
-from activity.cli import Parser, StopSignal, at_least, run
+from activity.cli import Parser, StopSignal, at_least, file_path, run
 from activity.engine import Engine, batches, load_engine
 from activity.overlay import Overlay
 from activity.preprocessing import resize
@@ -32,23 +32,24 @@ def parse_args() -> argparse.Namespace:
     # Two lines an argument read like a table.
     # fmt: off
     add = parser.add_argument_group("files").add_argument
-    add("-m", "--model", type=Path, default=Path("model/activity.xml"), metavar="FILE",
+    add("-m", "--model", type=file_path, default=Path("model/activity.xml"), metavar="FILE",
         help="model that train.py wrote: .xml runs with OpenVINO, others with Keras "
         "(default: %(default)s)")
-    add("-l", "--label-bin", type=Path, default=Path("model/lb.pickle"), metavar="FILE",
+    add("-l", "--label-bin", type=file_path, default=Path("model/lb.pickle"), metavar="FILE",
         help="its class names (default: %(default)s)")
-    add("-i", "--input", type=Path, required=True, metavar="FILE",
+    add("-i", "--input", type=file_path, required=True, metavar="FILE",
         help="video to label")
-    add("-o", "--output", type=Path, metavar="FILE",
+    add("-o", "--output", type=file_path, metavar="FILE",
         help="annotated video, .avi or .mp4 (default: output/<name of the input>.avi)")
-    add("--csv", type=Path, metavar="FILE",
+    add("--csv", type=file_path, metavar="FILE",
         help="table with one row a frame")
     add = parser.add_argument_group("prediction").add_argument
     add("-s", "--size", type=at_least(1), default=128, metavar="K",
         help="average over the last K frames; 1 shows the raw labels (default: %(default)s)")
     add("--batch-size", type=at_least(1), default=16, metavar="N",
         help="frames a call of the model; changes no result (default: %(default)s)")
-    add = parser.add_argument_group("preview window; q or Esc ends the run").add_argument
+    preview = parser.add_argument_group("preview window; q or Esc ends the run")
+    add = preview.add_mutually_exclusive_group().add_argument
     add("--no-preview", action="store_true",
         help="do not open a window")
     add("--realtime", action="store_true",
@@ -98,6 +99,7 @@ def main() -> int:
         progress = stack.enter_context(tqdm(total=reader.claimed, unit="frame", disable=None))
         stop = StopSignal()
         started = time.monotonic()
+        stopped = False
         for frame, prediction in predict(reader, engine, card, labels, args.size):
             overlay.draw(frame, f"activity: {prediction.label}")
             writer.write(frame)
@@ -118,7 +120,7 @@ def main() -> int:
         print(f"decoded {reader.decoded} frames, the file claims {reader.claimed}")
     for line in summary.lines():
         print(line)
-    return 128 + stop.number if stop.number else 0
+    return 128 + stop.number if stopped and stop.number else 0
 
 
 def predict(

@@ -9,7 +9,7 @@ ImageNet ResNet50 once; a new head is trained on the features, and both become o
 import argparse
 import platform
 import time
-from importlib.metadata import version
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,7 +17,7 @@ import numpy as np
 from tqdm import tqdm
 
 from activity import artifacts
-from activity.cli import Parser, UserError, at_least, run
+from activity.cli import Parser, UserError, at_least, file_path, run
 from activity.preprocessing import RESIZE_RULES
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 LABELS = ["football", "tennis", "weight_lifting"]
 PLOT_ENDINGS = (".png", ".pdf", ".svg")
-PACKAGES = ("tensorflow", "keras", "openvino", "nncf", "opencv-python", "scikit-learn", "numpy")
+PACKAGES = ("tensorflow", "keras", "openvino", "nncf", "cv2", "sklearn", "numpy")
 
 
 def parse_args() -> argparse.Namespace:
@@ -41,14 +41,14 @@ def parse_args() -> argparse.Namespace:
     add("--strict", action="store_true",
         help="stop if a file cannot be decoded, instead of skipping it")
     add = parser.add_argument_group("files to write").add_argument
-    add("-m", "--model", type=Path, default=Path("model/activity.keras"), metavar="FILE",
+    add("-m", "--model", type=file_path, default=Path("model/activity.keras"), metavar="FILE",
         help="the model; an int8 copy (.xml, .bin) and a record of the run (.json) go beside it "
         "(default: %(default)s)")
-    add("-l", "--label-bin", type=Path, default=Path("model/lb.pickle"), metavar="FILE",
+    add("-l", "--label-bin", type=file_path, default=Path("model/lb.pickle"), metavar="FILE",
         help="the class names, a pickled LabelBinarizer (default: %(default)s)")
-    add("-p", "--plot", type=Path, default=Path("plot.png"), metavar="FILE",
+    add("-p", "--plot", type=file_path, default=Path("plot.png"), metavar="FILE",
         help="the curves of accuracy and loss (default: %(default)s)")
-    add("--cache", type=Path, default=Path(".cache/features.sqlite"), metavar="FILE",
+    add("--cache", type=file_path, default=Path(".cache/features.sqlite"), metavar="FILE",
         help="features of earlier runs, safe to delete (default: %(default)s)")
     add = parser.add_argument_group("training").add_argument
     add("--weights", default="imagenet", metavar="imagenet|PATH",
@@ -80,21 +80,21 @@ def main() -> int:
     from activity import dataset
 
     data = dataset.load(dataset.find_files(args.dataset, args.labels))
-    train, test = dataset.split(data.pictures)
     print_dataset(data)
     if args.strict and data.skipped:
         files = "1 file" if len(data.skipped) == 1 else f"{len(data.skipped)} files"
         raise UserError(f"{files} cannot be decoded (--strict); remove what is named above")
+    train, test = dataset.split(data)
     binarizer = LabelBinarizer().fit(data.labels)
     labels = binarizer.classes_.tolist()
 
-    from activity import backbone, classifier, engine, evaluation, quantization
+    from activity import augmentation, backbone, classifier, engine, evaluation, quantization
     from activity.feature_cache import FeatureCache
 
     base = backbone.build_backbone(args.weights)
     cache = FeatureCache(args.cache)
     extractor = backbone.FeatureExtractor(base, cache, args.resize, args.seed)
-    train_views, test_views = range(args.views + 1), [0]  # view 0 is the plain image
+    train_views, test_views = range(args.views + 1), [augmentation.PLAIN]
     missing = extractor.missing(train, train_views) + extractor.missing(test, test_views)
     total = sum(len(views) for _, views in missing)
     print(
@@ -118,28 +118,30 @@ def main() -> int:
     model = classifier.assemble(base, head)
     artifacts.save_labels(binarizer, args.label_bin)
     artifacts.save_model(model, args.model, card)
+
     # The int8 copy is calibrated on training images, and only measured on test images.
-    chosen = quantization.calibration_pictures(train, args.seed)
-    images = dataset.plain_images(chosen, card.resize, card.input_size)
+    calibration = quantization.calibration_pictures(train, args.seed)
+    images = dataset.plain_images(calibration, card.resize, card.input_size)
     artifacts.save_openvino_model(quantization.quantize(model, images), int8_path, card)
-    copy = engine.OpenVINOEngine(int8_path, args.batch_size)
+    int8_engine = engine.OpenVINOEngine(int8_path, args.batch_size)
     images = dataset.plain_images(test, card.resize, card.input_size)
-    copied = np.concatenate([copy(batch) for batch in engine.batches(images, copy.batch_size)])
-    comparison, text = evaluation.compare(test_batches.targets, probabilities, copied)
+    batches = engine.batches(images, args.batch_size)
+    int8_probabilities = np.concatenate([int8_engine(batch) for batch in batches])
+    int8_scores, text = evaluation.compare(test_batches.targets, probabilities, int8_probabilities)
     print(f"{text}\n")
 
     evaluation.save_plot(history, args.plot)
     artifacts.save_json(
         {
-            "arguments": {name: str(value) for name, value in vars(args).items()},
+            "arguments": vars(args),
             "data": data.record(),
             "training_images": len(train),
             "test": scores,
-            "int8_test": comparison,
+            "int8_test": int8_scores,
             "history": history,
             "seconds": round(time.monotonic() - started, 1),
             "versions": {"python": platform.python_version()}
-            | {package: version(package) for package in PACKAGES},
+            | {name: import_module(name).__version__ for name in PACKAGES},
         },
         record_path,
     )

@@ -135,6 +135,8 @@ def read_card(path: Path) -> ModelCard:
             with zipfile.ZipFile(path) as archive:
                 comment = archive.comment.decode()
         return ModelCard(**json.loads(comment))
+    except OSError as error:
+        raise UserError(f"--model {path} cannot be read ({error.strerror})") from error
     except (zipfile.BadZipFile, ElementTree.ParseError, ValueError, TypeError) as error:
         raise UserError(f"--model {path} was not written by train.py; name one that was") from error
 
@@ -218,6 +220,6 @@ def load_labels(path: Path) -> list[str]:
 
 
 def save_json(record: dict[str, Any], path: Path) -> None:
-    """Write a record as readable JSON."""
+    """Write a record as readable JSON, with what JSON does not know as text."""
     with written_whole(path) as partial:
-        partial.write_text(json.dumps(record, indent=2, ensure_ascii=True) + "\n")
+        partial.write_text(json.dumps(record, indent=2, default=str) + "\n")

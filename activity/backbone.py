@@ -85,7 +85,8 @@ class FeatureExtractor:
     ) -> None:
         """Compute features and store them batch by batch; `progress` is told each batch's size.
 
-        Decoding and augmentation run in threads beside the base. Memory holds a few images.
+        Decoding and augmentation run in threads beside the base. Memory holds one batch
+        and the views of a few pictures a core.
         """
         keys: list[bytes] = []
         images: list[np.ndarray] = []

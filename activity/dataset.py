@@ -49,7 +49,8 @@ class Dataset:
     @property
     def labels(self) -> list[str]:
         """The class names in alphabetical order, which is that of the model's outputs."""
-        return sorted({picture.label for picture in self.pictures})
+        names = [picture.label for picture in self.pictures] + [name for _, name in self.skipped]
+        return sorted(set(names))
 
     def count(self, label: str) -> tuple[int, int, int]:
         """Return the numbers of files, of pictures that decode and of distinct ones in a class."""
@@ -86,8 +87,8 @@ def find_files(folder: Path, labels: Sequence[str]) -> list[tuple[Path, str]]:
     """List the files below `folder` with their class, the name of the folder each lies in.
 
     `labels` are the wanted classes; `["all"]` takes every folder that holds a file. Hidden files
-    are left out. Raises `UserError` for a missing folder, a class without enough files, or fewer
-    than two classes.
+    and folders are left out. Raises `UserError` for a missing folder, a class without enough files,
+    or fewer than two classes.
     """
     if not folder.is_dir():
         raise UserError(f"--dataset {folder} is not a folder; name one that holds a folder a class")
@@ -95,7 +96,8 @@ def find_files(folder: Path, labels: Sequence[str]) -> list[tuple[Path, str]]:
     found = [
         (path, path.parent.name)
         for path in paths
-        if path.parent != folder and not path.name.startswith(".")
+        if path.parent != folder
+        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
     ]
     if list(labels) != ["all"]:
         found = [(path, label) for path, label in found if label in labels]
@@ -141,8 +143,7 @@ def decode_image(encoded: bytes) -> np.ndarray | None:
 def load(files: Sequence[tuple[Path, str]]) -> Dataset:
     """Decode every file once, in parallel, and group the files that show the same picture.
 
-    One image a thread is in memory at a time, then only its thumbnail. Raises `UserError` if a
-    class is left with too few distinct pictures to be split.
+    One image a thread is in memory at a time, then only its thumbnail.
     """
     digests, thumbnails, kept, skipped = [], [], [], []
     for (path, label), scanned in zip(
@@ -156,25 +157,25 @@ def load(files: Sequence[tuple[Path, str]]) -> Dataset:
             thumbnails.append(thumbnail)
             kept.append((path, label))
     groups = _group_equal(thumbnails)
-    dataset = Dataset(
+    return Dataset(
         [
             Picture(path, label, digest, int(group))
             for (path, label), digest, group in zip(kept, digests, groups, strict=True)
         ],
         skipped,
     )
-    for label in sorted({label for _, label in files}):
-        _, _, distinct = dataset.count(label)
-        _require_enough(label, distinct, "distinct images")
-    return dataset
 
 
-def split(pictures: Sequence[Picture]) -> tuple[list[Picture], list[Picture]]:
+def split(data: Dataset) -> tuple[list[Picture], list[Picture]]:
     """Split 75 / 25 into training and test part, stratified, always with the same seed.
 
     It is the tutorial's split, but all copies of a picture go where the first one goes, so that no
-    picture stands on both sides. Raises `UserError` if that leaves a class on one side only.
+    picture stands on both sides. Raises `UserError` if a class has too few different pictures.
     """
+    for label in data.labels:
+        _, _, distinct = data.count(label)
+        _require_enough(label, distinct, "different images")
+    pictures = data.pictures
     first_of = {picture.group: picture for picture in reversed(pictures)}
     _, drawn = train_test_split(
         pictures,
@@ -185,7 +186,7 @@ def split(pictures: Sequence[Picture]) -> tuple[list[Picture], list[Picture]]:
     test_groups = {picture.group for picture in drawn if picture is first_of[picture.group]}
     train = [picture for picture in pictures if picture.group not in test_groups]
     test = [picture for picture in pictures if picture.group in test_groups]
-    for label in {picture.label for picture in pictures}:
+    for label in data.labels:
         if any(label not in {picture.label for picture in part} for part in (train, test)):
             raise UserError(
                 f"the images of class {label!r} are too much alike to be split; add different ones"

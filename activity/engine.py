@@ -85,8 +85,12 @@ class OpenVINOEngine:
             model = ov.Core().compile_model(path, "CPU", {"PERFORMANCE_HINT": "THROUGHPUT"})
         except RuntimeError as error:
             weights = path.with_suffix(".bin")
-            reason = "it is damaged" if weights.is_file() else f"{weights} is missing"
-            raise UserError(f"--model {path} cannot be loaded: {reason}; train it again") from error
+            reason = str(error).strip().splitlines()[-1]
+            if not weights.is_file():
+                reason = f"{weights} is missing"
+            raise UserError(
+                f"--model {path} cannot be loaded ({reason}); train it again"
+            ) from error
         self._requests = ov.AsyncInferQueue(model)
         self._requests.set_callback(self._collect)
         self._outputs: dict[int, np.ndarray] = {}

@@ -2,10 +2,13 @@
 
 import sqlite3
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
+
+from activity.cli import UserError
 
 FEATURES = 2048
 
@@ -14,20 +17,23 @@ class FeatureCache:
     """A table of (2048,) float16 feature vectors by key.
 
     SQLite makes every commit whole or absent, so a run may be killed at any time and the next one
-    goes on from there. Each row carries a checksum; a row that fails it counts as absent.
+    goes on from there. Each row carries a checksum; a row that fails it counts as absent. Raises
+    `UserError` where the file cannot be used.
     """
 
     def __init__(self, path: Path) -> None:
+        self._path = path
         path.parent.mkdir(parents=True, exist_ok=True)
-        # Keras reads from a thread of its own, while this one waits for it.
-        self._database = sqlite3.connect(path, check_same_thread=False)
-        self._database.execute("PRAGMA journal_mode = WAL")
-        # Without a sync at each commit a power cut can lose the last rows, but never tear one.
-        self._database.execute("PRAGMA synchronous = NORMAL")
-        self._database.execute(
-            "CREATE TABLE IF NOT EXISTS features "
-            "(key BLOB PRIMARY KEY, vector BLOB NOT NULL, checksum INTEGER NOT NULL)"
-        )
+        with self._reported():
+            # Keras reads from a thread of its own, while this one waits for it.
+            self._database = sqlite3.connect(path, check_same_thread=False)
+            self._database.execute("PRAGMA journal_mode = WAL")
+            # Without a sync a commit a power cut can lose the last rows, but never tear one.
+            self._database.execute("PRAGMA synchronous = NORMAL")
+            self._database.execute(
+                "CREATE TABLE IF NOT EXISTS features "
+                "(key BLOB PRIMARY KEY, vector BLOB NOT NULL, checksum INTEGER NOT NULL)"
+            )
 
     def __contains__(self, key: bytes) -> bool:
         return self._read(key) is not None
@@ -35,7 +41,7 @@ class FeatureCache:
     def write(self, keys: Sequence[bytes], vectors: np.ndarray) -> None:
         """Store (N, 2048) vectors, rounded to float16, under N keys in one commit."""
         blobs = [vector.tobytes() for vector in vectors.astype(np.float16)]
-        with self._database:
+        with self._reported(), self._database:
             self._database.executemany(
                 "INSERT OR REPLACE INTO features VALUES (?, ?, ?)",
                 [(key, blob, zlib.crc32(blob)) for key, blob in zip(keys, blobs, strict=True)],
@@ -52,13 +58,20 @@ class FeatureCache:
         return vectors
 
     def _read(self, key: bytes) -> bytes | None:
-        row: tuple[bytes, int] | None = self._database.execute(
-            "SELECT vector, checksum FROM features WHERE key = ?", (key,)
-        ).fetchone()
+        with self._reported():
+            row: tuple[bytes, int] | None = self._database.execute(
+                "SELECT vector, checksum FROM features WHERE key = ?", (key,)
+            ).fetchone()
         if row is None or zlib.crc32(row[0]) != row[1]:
             return None
         return row[0]
 
-    def close(self) -> None:
-        """Close the database file."""
-        self._database.close()
+    @contextmanager
+    def _reported(self) -> Iterator[None]:
+        """Turn what SQLite raises (no database, disk full, locked) into a `UserError`."""
+        try:
+            yield
+        except sqlite3.Error as error:
+            raise UserError(
+                f"--cache {self._path} cannot be used ({error}); delete it or name another"
+            ) from error

@@ -168,16 +168,16 @@ class Preview:
         self._shown = 0
         self._started = 0.0
         # Without a display Qt aborts the whole process, so another one tries it first.
-        self._trial = subprocess.Popen(
+        trial = subprocess.run(
             [sys.executable, "-c", "import cv2; cv2.namedWindow('preview')"],
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
+            capture_output=True,
+            check=False,
         )
-
-    def __enter__(self) -> Self:
-        self._possible = self._trial.wait() == 0
+        self._possible = trial.returncode == 0
         if not self._possible:
             print("preview off: no window can be opened here (no display?)")
+
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exception: object) -> None:

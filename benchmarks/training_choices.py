@@ -65,18 +65,19 @@ class Choice:
 CROPS, AFFINE = [*range(1, 25, 2)], [*range(2, 25, 2)]  # as augmentation.view makes them
 MIXED = [0, *range(1, 13)]
 CHOICES = [
+    Choice("6 + 6 mixed", MIXED),
+    Choice("6 + 6 mixed, label smoothing 0.1", MIXED, smoothing=0.1),
+    Choice("6 + 6 mixed, label smoothing 0.2", MIXED, smoothing=0.2),
+    Choice("6 + 6 mixed, weight decay 0.1", MIXED, adamw(1e-3, 0.1)),
+    Choice("6 + 6 mixed, AdamW 3e-4", MIXED, adamw(3e-4)),
+    Choice("6 + 6 mixed, 10 epochs", MIXED, epochs=10),
+    Choice("6 + 6 mixed, SGD 1e-2", MIXED, sgd(1e-2)),
+    Choice("6 + 6 mixed, the tutorial's SGD 1e-4", MIXED, tutorial),
     Choice("no augmentation", [0]),
     Choice("6 crops", [0, *CROPS[:6]]),
     Choice("6 affine, the tutorial's", [0, *AFFINE[:6]]),
     Choice("3 + 3 mixed", [0, *range(1, 7)]),
-    Choice("6 + 6 mixed", MIXED),
     Choice("12 + 12 mixed", [0, *range(1, 25)]),
-    Choice("6 + 6 mixed, AdamW 3e-4", MIXED, adamw(3e-4)),
-    Choice("6 + 6 mixed, AdamW 1e-3, weight decay 0.1", MIXED, adamw(1e-3, 0.1)),
-    Choice("6 + 6 mixed, AdamW 1e-3, label smoothing 0.1", MIXED, smoothing=0.1),
-    Choice("6 + 6 mixed, AdamW 1e-3, 10 epochs", MIXED, epochs=10),
-    Choice("6 + 6 mixed, SGD 1e-2", MIXED, sgd(1e-2)),
-    Choice("6 + 6 mixed, the tutorial's SGD 1e-4", MIXED, tutorial),
 ]
 
 
@@ -89,7 +90,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
 
-    pictures, _ = dataset.split(dataset.load(dataset.find_files(args.dataset, ["all"])).pictures)
+    pictures, _ = dataset.split(dataset.load(dataset.find_files(args.dataset, ["all"])))
     labels = sorted({picture.label for picture in pictures})
     truth = np.array([labels.index(picture.label) for picture in pictures])
     cache = FeatureCache(args.cache)

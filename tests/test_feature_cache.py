@@ -4,6 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from activity.cli import UserError
 from activity.feature_cache import FEATURES, FeatureCache
 
 VECTORS = np.random.default_rng(0).normal(size=(3, FEATURES)).astype(np.float32)
@@ -42,3 +43,10 @@ def test_a_commit_is_whole_or_absent(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="argument 2 is shorter"):
         cache.write(KEYS, VECTORS[:2])
     assert not any(key in cache for key in KEYS)
+
+
+def test_a_file_that_is_no_cache_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "cache.sqlite"
+    path.write_text("not a database, but long enough to be looked at" * 100)
+    with pytest.raises(UserError, match=r"not a database.*delete it or name another"):
+        FeatureCache(path)

@@ -189,6 +189,7 @@ def test_filmed_upright_is_written_upright(trained: Path, tmp_path: Path, run_sc
         ([], 2, "the following arguments are required: -i/--input"),
         (["-i", "clip.avi", "-s", "0"], 2, "'0' is not a whole number from 1 up"),
         (["-i", "clip.avi", "--batch-size", "x"], 2, "'x' is not a whole number from 1 up"),
+        (["-i", "clip.avi", "--no-preview", "--realtime"], 2, "not allowed with argument"),
         (["-i", "missing.mp4"], 1, "--input missing.mp4 does not exist"),
         (["-i", "model"], 1, "--input model is a folder"),
         (["-i", "model/lb.pickle"], 1, "holds no frame that can be decoded"),
