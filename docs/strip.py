@@ -10,7 +10,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-FRAMES = (40, 61, 68, 75, 116, 130)  # the cuts to the crowd begin at 60 and 115
+FRAMES = (40, 61, 75, 116, 130)  # the cuts to the park begin at 60 and 115
 ROOT = Path(__file__).parents[1]
 
 

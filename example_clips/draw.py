@@ -1,4 +1,4 @@
-"""Draw the example clip: a rally on a tennis court, filmed from behind, with cuts to the crowd.
+"""Draw the example clip: a rally on a tennis court, filmed from behind, with cuts to a park.
 
 python -m example_clips.draw
 """
@@ -11,8 +11,8 @@ import numpy as np
 from activity.video import video_writer
 
 WIDTH, HEIGHT, FPS, FRAMES = 480, 270, 25.0, 160
-# Frames of two cuts away from the court, which a classifier cannot know what to make of.
-CROWD = [*range(60, 70), *range(115, 121)]
+# Frames of two cuts away from the court, which look like another sport.
+PARK = [*range(60, 70), *range(115, 121)]
 
 # Metres; the origin is the middle of the net, y points away from the camera.
 SIDE, SINGLES, SERVICE, BASE = 5.49, 4.12, 6.40, 11.89
@@ -101,25 +101,28 @@ def draw_player(
     cv2.ellipse(frame, camera.pixel(*head), axes, 30 * swing, 0, 360, (40, 40, 200), 2, cv2.LINE_AA)
 
 
-def draw_crowd(frame: np.ndarray, index: int) -> None:
-    """Draw rows of faces, the same in every frame of a cut but for a little sway."""
+def draw_park(frame: np.ndarray, index: int) -> None:
+    """Draw mown grass with a white line and people strolling, as an advertisement might show."""
+    for stripe in range(8):
+        green = (50, 140, 60) if stripe % 2 else (45, 120, 50)
+        cv2.rectangle(frame, (60 * stripe, 0), (60 * stripe + 59, HEIGHT), green, -1)
+    cv2.line(frame, (0, 200), (WIDTH, 170), (240, 240, 240), 4, cv2.LINE_AA)
+    cv2.ellipse(frame, (240, 180), (90, 40), 0, 0, 360, (240, 240, 240), 3, cv2.LINE_AA)
     random = np.random.default_rng(1)
-    frame[:] = (45, 40, 40)
-    for row in range(9):
-        for column in range(18):
-            sway = 3 * np.sin(index / 3 + row + column)
-            x, y = round(14 + 28 * column + 12 * (row % 2) + sway), 22 + 32 * row
-            shirt = tuple(int(value) for value in random.integers(40, 230, 3))
-            cv2.ellipse(frame, (x, y + 20), (12, 14), 0, 0, 360, shirt, -1, cv2.LINE_AA)
-            cv2.circle(frame, (x, y), 8, (110, 140, 190), -1, cv2.LINE_AA)
+    for _ in range(9):
+        x, y = random.integers(20, WIDTH - 20) + index % 25, random.integers(60, HEIGHT - 20)
+        shirt = tuple(int(value) for value in random.integers(40, 230, 3))
+        cv2.line(frame, (int(x), int(y)), (int(x), int(y) + 14), (60, 50, 40), 5, cv2.LINE_AA)
+        cv2.line(frame, (int(x), int(y) - 12), (int(x), int(y)), shirt, 8, cv2.LINE_AA)
+        cv2.circle(frame, (int(x), int(y) - 18), 4, (120, 150, 200), -1, cv2.LINE_AA)
 
 
 def draw_frame(index: int) -> np.ndarray:
     """Draw one frame, (HEIGHT, WIDTH, 3) uint8 BGR, as a camera with noise would see it."""
     frame = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
     time = index / FPS
-    if index in CROWD:
-        draw_crowd(frame, index)
+    if index in PARK:
+        draw_park(frame, index)
     else:
         camera = Camera(0.8 * np.sin(0.5 * time))
         draw_court(frame, camera, np.random.default_rng(0))
