@@ -51,15 +51,15 @@ def frames(path: Path) -> list[np.ndarray]:
     ],
 )
 def test_the_tutorials_command_lines(
-    command: str, trained: Path, clip: Path, run_script: Run
+    command: str, trained: Path, clip: Path, tmp_path: Path, run_script: Run
 ) -> None:
-    (trained / "example_clips").mkdir(exist_ok=True)
-    (trained / "example_clips" / "tennis.mp4").unlink(missing_ok=True)
-    (trained / "example_clips" / "tennis.mp4").symlink_to(clip)
+    (tmp_path / "model").symlink_to(trained / "model")
+    (tmp_path / "example_clips").mkdir()
+    (tmp_path / "example_clips" / "tennis.mp4").symlink_to(clip)
     output = command.split()[7]
-    done = run_script("predict_video.py", *command.split(), cwd=trained)
+    done = run_script("predict_video.py", *command.split(), cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    with VideoReader(trained / output) as reader:
+    with VideoReader(tmp_path / output) as reader:
         assert reader.fps == pytest.approx(29.97, abs=0.001)
         assert sum(1 for _ in reader) == 60
     assert f"{output}: 60 frames" in done.stdout
@@ -192,7 +192,7 @@ def test_filmed_upright_is_written_upright(trained: Path, tmp_path: Path, run_sc
         (["-i", "clip.avi", "--no-preview", "--realtime"], 2, "not allowed with argument"),
         (["-i", "missing.mp4"], 1, "--input missing.mp4 does not exist"),
         (["-i", "model"], 1, "--input model is a folder"),
-        (["-i", "model/lb.pickle"], 1, "holds no frame that can be decoded"),
+        (["-i", "two.pickle"], 1, "holds no frame that can be decoded"),
         (["-i", "clip.avi", "-o", "out.mkv"], 1, "choose a name ending in .avi or .mp4"),
         (["-i", "clip.avi", "-o", "clip.avi"], 1, "--input and --output are the same file"),
         (["-i", "clip.avi", "--csv", "clip.avi"], 1, "--input and --csv are the same file"),
@@ -200,7 +200,7 @@ def test_filmed_upright_is_written_upright(trained: Path, tmp_path: Path, run_sc
         (["-i", "clip.avi", "-m", "none"], 1, "--model none is not a file"),
         (["-i", "clip.avi", "-m", "clip.avi"], 1, "was not written by train.py"),
         (["-i", "clip.avi", "-m", "xml.xml"], 1, "was not written by train.py"),
-        (["-i", "clip.avi", "--no-preview"], 1, "activity.bin is missing; train it again"),
+        (["-i", "clip.avi", "--no-preview"], 1, "activity.bin is missing); train it again"),
         (["-i", "clip.avi", "-l", "none"], 1, "--label-bin none is not a file"),
         (["-i", "clip.avi", "-l", "clip.avi"], 1, "is not a pickled LabelBinarizer"),
         (["-i", "clip.avi", "-l", "two.pickle"], 1, "holds 2 classes and the model 3"),
