@@ -42,7 +42,7 @@ def test_views_are_the_same_again_and_all_different(image: np.ndarray, rule: str
     assert (view(image, 1, rule, 32, [7, 9]) != views[1]).any()
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(
     st.integers(1, 90), st.integers(1, 90), st.integers(0, 12), st.sampled_from(RESIZE_RULES),
     st.integers(0, 2**130),
