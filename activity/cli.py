@@ -1,6 +1,7 @@
 """What both command lines share: one-line errors, bounded numbers, signals and exit codes."""
 
 import argparse
+import os
 import signal
 import sys
 from collections.abc import Callable
@@ -72,6 +73,10 @@ def run(main: Callable[[], int]) -> NoReturn:
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         code = 1
+    except BrokenPipeError:
+        # Whoever read the output has left, as `head` does; what is still buffered goes nowhere.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 128 + 13  # SIGPIPE, which Windows does not have
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         code = 128 + signal.SIGINT
