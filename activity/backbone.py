@@ -11,7 +11,7 @@ import numpy as np
 from activity import augmentation, preprocessing
 from activity.cli import UserError
 from activity.dataset import Picture, read_picture
-from activity.engine import KerasEngine
+from activity.engine import KerasEngine, batches
 from activity.feature_cache import FeatureCache
 from activity.parallel import parallel_map
 from activity.runtime import keras, tf
@@ -88,23 +88,10 @@ class FeatureExtractor:
         Decoding and augmentation run in threads beside the base. Memory holds one batch
         and the views of a few pictures a core.
         """
-        keys: list[bytes] = []
-        images: list[np.ndarray] = []
-
-        def flush() -> None:
-            self.cache.write(keys, self._engine(images))
-            progress(len(keys))
-            keys.clear()
-            images.clear()
-
-        for views in parallel_map(self._views, missing):
-            for key, image in views:
-                keys.append(key)
-                images.append(image)
-                if len(keys) == self._engine.batch_size:
-                    flush()
-        if keys:
-            flush()
+        drawn = (view for views in parallel_map(self._views, missing) for view in views)
+        for batch in batches(drawn, BATCH_SIZE):
+            self.cache.write([key for key, _ in batch], self._engine([image for _, image in batch]))
+            progress(len(batch))
 
     def _views(self, item: tuple[Picture, list[int]]) -> list[tuple[bytes, np.ndarray]]:
         picture, views = item

@@ -39,7 +39,6 @@ class VideoReader:
             kind = "is a folder" if path.is_dir() else "does not exist"
             raise UserError(f"--input {path} {kind}; name a video file")
         cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
-        self.path = path
         self.decoded = 0
         self._capture = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG)
         # The default has changed between versions of OpenCV.

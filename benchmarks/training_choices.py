@@ -22,6 +22,7 @@ from activity.feature_cache import FeatureCache
 from activity.runtime import keras
 
 FOLDS = 4
+BATCH_SIZE = 128
 
 Optimizer = Callable[[int], keras.optimizers.Optimizer]  # from the number of steps
 
@@ -59,7 +60,6 @@ class Choice:
     optimizer: Optimizer = USUAL
     smoothing: float = 0.0
     epochs: int = 25
-    batch_size: int = 128
 
 
 VIEWS = 12
@@ -123,10 +123,10 @@ def main() -> None:
             one_hot = keras.utils.to_categorical(
                 np.repeat(truth[train], len(choice.views)), len(labels)
             )
-            steps = choice.epochs * -(-len(rows) // choice.batch_size)
+            steps = choice.epochs * -(-len(rows) // BATCH_SIZE)
             loss = keras.losses.CategoricalCrossentropy(label_smoothing=choice.smoothing)
             head.compile(optimizer=choice.optimizer(steps), loss=loss)
-            head.fit(rows, one_hot, batch_size=choice.batch_size, epochs=choice.epochs, verbose=0)
+            head.fit(rows, one_hot, batch_size=BATCH_SIZE, epochs=choice.epochs, verbose=0)
             predicted = head.predict(features[held_out, 0], verbose=0).argmax(axis=1)
             accuracies.append(float(np.mean(predicted == truth[held_out])))
         print(
