@@ -5,12 +5,15 @@
 
 Each frame goes through the model, the last --size probability vectors are averaged, and the label
 of the largest mean is drawn on the frame. The annotated frames are shown and written to a video.
+
+Reading, the model, and drawing with writing are three stages that run at the same time.
 """
 
 import argparse
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
+from itertools import tee
 from pathlib import Path
 
 import numpy as np
@@ -18,12 +21,16 @@ from tqdm import tqdm
 
 from activity import artifacts
 from activity.cli import Parser, StopSignal, at_least, file_path, run
-from activity.engine import Engine, batches, load_engine
-from activity.overlay import Overlay
+from activity.engine import KERAS_BATCH, OPENVINO_BATCH, Engine, load_engine
+from activity.overlay import draw_label
+from activity.pipeline import latest, prefetch
 from activity.preprocessing import resize
 from activity.report import ClipSummary, Prediction, frame_table
 from activity.smoothing import RollingAverage
-from activity.video import Preview, VideoReader, check_video_output, video_writer
+from activity.video import Preview, VideoReader, check_video_output, source_name, video_writer
+
+# Frames that wait between two stages: enough to smooth them out, few enough to fit in memory.
+AHEAD = 4
 
 
 def parse_args() -> argparse.Namespace:
@@ -37,8 +44,8 @@ def parse_args() -> argparse.Namespace:
         "(default: %(default)s)")
     add("-l", "--label-bin", type=file_path, default=Path("model/lb.pickle"), metavar="FILE",
         help="its class names (default: %(default)s)")
-    add("-i", "--input", type=file_path, required=True, metavar="FILE",
-        help="video to label")
+    add("-i", "--input", required=True, metavar="FILE",
+        help="video to label; or the number of a camera, or the address of a stream")
     add("-o", "--output", type=file_path, metavar="FILE",
         help="annotated video, .avi or .mp4 (default: output/<name of the input>.avi)")
     add("--csv", type=file_path, metavar="FILE",
@@ -46,8 +53,9 @@ def parse_args() -> argparse.Namespace:
     add = parser.add_argument_group("prediction").add_argument
     add("-s", "--size", type=at_least(1), default=128, metavar="K",
         help="average over the last K frames; 1 shows the raw labels (default: %(default)s)")
-    add("--batch-size", type=at_least(1), default=16, metavar="N",
-        help="frames a call of the model; changes no result (default: %(default)s)")
+    add("--batch-size", type=at_least(1), metavar="N",
+        help="frames a call of the model; changes no result "
+        f"(default: {OPENVINO_BATCH} with OpenVINO, {KERAS_BATCH} with Keras, 1 for live sources)")
     preview = parser.add_argument_group("preview window; q or Esc ends the run")
     add = preview.add_mutually_exclusive_group().add_argument
     add("--no-preview", action="store_true",
@@ -57,7 +65,7 @@ def parse_args() -> argparse.Namespace:
     # fmt: on
     args = parser.parse_args()
     if args.output is None:
-        args.output = Path("output", f"{args.input.stem}.avi")
+        args.output = Path("output", f"{source_name(args.input)}.avi")
     return args
 
 
@@ -71,7 +79,7 @@ def main() -> int:
     card.require_labels(labels, args.label_bin)
     artifacts.check_distinct(
         {
-            "--input": args.input,
+            "--input": Path(args.input),
             "--model": args.model,
             "--label-bin": args.label_bin,
             "--output": args.output,
@@ -86,34 +94,45 @@ def main() -> int:
         preview = None
         if not args.no_preview:
             realtime_fps = reader.fps if args.realtime else None
-            preview = stack.enter_context(Preview(args.input.name, realtime_fps))
+            preview = stack.enter_context(Preview(Path(args.input).name, realtime_fps))
 
-        engine = load_engine(args.model, args.batch_size)
+        # A live source does not wait until a batch is full.
+        engine = load_engine(args.model, 1 if reader.live else args.batch_size)
         writer = stack.enter_context(video_writer(args.output, reader.fps))
         table = None
         if args.csv:
             table = stack.enter_context(frame_table(args.csv, labels, reader.fps))
 
-        overlay = Overlay()
+        seen = read(reader, card)
+        frames = stack.enter_context(
+            closing(latest(seen) if reader.live else prefetch(seen, AHEAD))
+        )
+        predictions = stack.enter_context(
+            closing(prefetch(predict(frames, engine, labels, args.size), AHEAD))
+        )
+
         summary = ClipSummary(labels)
         progress = stack.enter_context(tqdm(total=reader.claimed, unit="frame", disable=None))
         stop = StopSignal()
         started = time.monotonic()
         stopped = False
-        for frame, prediction in predict(reader, engine, card, labels, args.size):
-            overlay.draw(frame, f"activity: {prediction.label}")
+        for frame, prediction in predictions:
+            draw_label(frame, f"activity: {prediction.label}")
             writer.write(frame)
             if table:
                 table.write(prediction)
             summary.add(prediction)
             progress.update()
             closed = preview is not None and not preview.show(frame)
+            reader.recycle(frame)
             stopped = closed or stop.number > 0
             if stopped:
                 break
         seconds = time.monotonic() - started
 
     print(f"{args.output}: {summary.frames} frames, {summary.frames / seconds:.1f} frames/s")
+    if summary.skipped:
+        print(f"skipped {summary.skipped} frames to keep up with the source")
     if stopped:
         print("ended before the end of the clip")
     elif reader.claimed and reader.decoded != reader.claimed:
@@ -123,22 +142,29 @@ def main() -> int:
     return 128 + stop.number if stopped and stop.number else 0
 
 
+def read(
+    reader: VideoReader, card: artifacts.ModelCard
+) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
+    """Yield each frame's number, the (H, W, 3) BGR frame, and what the model is to see of it."""
+    for number, frame in enumerate(reader):
+        # OpenCV decodes to BGR, the model takes RGB.
+        yield number, frame, resize(frame, card.resize, card.input_size)[..., ::-1]
+
+
 def predict(
-    frames: Iterable[np.ndarray],
+    frames: Iterable[tuple[int, np.ndarray, np.ndarray]],
     engine: Engine,
-    card: artifacts.ModelCard,
     labels: Sequence[str],
     size: int,
 ) -> Iterator[tuple[np.ndarray, Prediction]]:
     """Yield each (H, W, 3) BGR frame with its label, averaged over the last `size` frames."""
     average = RollingAverage(size)
-    for batch in batches(frames, engine.batch_size):
-        # OpenCV decodes to BGR, the model takes RGB.
-        inputs = [resize(frame, card.resize, card.input_size)[..., ::-1] for frame in batch]
-        for frame, raw in zip(batch, engine(inputs), strict=True):
-            averaged = average.update(raw)
-            label, raw_label = labels[int(averaged.argmax())], labels[int(raw.argmax())]
-            yield frame, Prediction(label, raw_label, averaged, raw)
+    frames, seen = tee(frames)
+    outputs = engine.stream(image for _, _, image in seen)
+    for (number, frame, _), raw in zip(frames, outputs, strict=True):
+        averaged = average.update(raw)
+        label, raw_label = labels[int(averaged.argmax())], labels[int(raw.argmax())]
+        yield frame, Prediction(number, label, raw_label, averaged, raw)
 
 
 if __name__ == "__main__":

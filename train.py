@@ -9,6 +9,7 @@ ImageNet ResNet50 once; a new head is trained on the features, and both become o
 import argparse
 import platform
 import time
+from collections.abc import Iterator, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -42,8 +43,8 @@ def parse_args() -> argparse.Namespace:
         help="stop if a file cannot be decoded, instead of skipping it")
     add = parser.add_argument_group("files to write").add_argument
     add("-m", "--model", type=file_path, default=Path("model/activity.keras"), metavar="FILE",
-        help="the model; an int8 copy (.xml, .bin) and a record of the run (.json) go beside it "
-        "(default: %(default)s)")
+        help="the model; its copy for OpenVINO (.xml, .bin) and a record of the run (.json) "
+        "go beside it (default: %(default)s)")
     add("-l", "--label-bin", type=file_path, default=Path("model/lb.pickle"), metavar="FILE",
         help="the class names, a pickled LabelBinarizer (default: %(default)s)")
     add("-p", "--plot", type=file_path, default=Path("plot.png"), metavar="FILE",
@@ -55,12 +56,16 @@ def parse_args() -> argparse.Namespace:
         help="weights of the base: Keras' download, or a file (default: %(default)s)")
     add("-e", "--epochs", type=at_least(1), default=25, metavar="N",
         help="passes over all views of the training images (default: %(default)s)")
-    add("--views", type=at_least(0), default=12, metavar="N",
+    add("--views", type=at_least(0), default=6, metavar="N",
         help="augmented copies of each training image (default: %(default)s)")
+    add("--precision", choices=("int8", "float"), default="int8",
+        help="of the copy for OpenVINO: float is half as fast and closer to the model "
+        "(default: %(default)s)")
     add("--resize", choices=RESIZE_RULES, default="crop",
         help="how images become square: 'squash' as in the tutorial (default: %(default)s)")
-    add("--batch-size", type=at_least(1), default=128, metavar="N",
-        help="features a step of the head's training (default: %(default)s)")
+    add("--batch-size", type=at_least(1), metavar="N",
+        help="features a step of the head's training "
+        "(default: a twentieth of all, within 16 and 512)")
     add("--seed", type=at_least(0), default=0, metavar="N",
         help="for augmentation and head; the split never changes (default: %(default)s)")
     # fmt: on
@@ -71,8 +76,8 @@ def main() -> int:
     """Run the script and return the exit code."""
     args = parse_args()
     started = time.monotonic()
-    record_path, int8_path = args.model.with_suffix(".json"), args.model.with_suffix(".xml")
-    check_paths(args, record_path, int8_path)
+    record_path, copy_path = args.model.with_suffix(".json"), args.model.with_suffix(".xml")
+    check_paths(args, record_path, copy_path)
 
     # Imports that take seconds wait until the arguments are known to be right.
     from sklearn.preprocessing import LabelBinarizer
@@ -88,7 +93,8 @@ def main() -> int:
     binarizer = LabelBinarizer().fit(data.labels)
     labels = binarizer.classes_.tolist()
 
-    from activity import augmentation, backbone, classifier, engine, evaluation, quantization
+    from activity import augmentation, backbone, classifier, conversion, evaluation
+    from activity.engine import load_engine
     from activity.feature_cache import FeatureCache
 
     base = backbone.build_backbone(args.weights)
@@ -104,30 +110,37 @@ def main() -> int:
     with tqdm(total=total, unit="view", disable=None) as progress:
         extractor.fill(missing, progress.update)
 
+    # Large batches are fast, but few images need small ones, or the head would take too few steps.
+    batch_size = args.batch_size or min(512, max(16, len(train) * len(train_views) // 20))
     train_batches = classifier.FeatureBatches(
-        extractor, train, train_views, labels, args.batch_size, args.seed
+        extractor, train, train_views, labels, batch_size, args.seed
     )
-    test_batches = classifier.FeatureBatches(extractor, test, test_views, labels, args.batch_size)
+    test_batches = classifier.FeatureBatches(extractor, test, test_views, labels, batch_size)
     head, history = classifier.train_head(train_batches, test_batches, args.epochs, args.seed)
 
     probabilities = head.predict(test_batches, verbose=0)
     scores, text = evaluation.evaluate(test_batches.targets, probabilities.argmax(axis=1), labels)
     print(f"\n{text}\n")
 
+    def plain_images(pictures: Sequence[dataset.Picture]) -> Iterator[np.ndarray]:
+        return dataset.plain_images(pictures, args.resize, backbone.INPUT_SIZE)
+
     card = artifacts.ModelCard.of(labels, args.resize, backbone.INPUT_SIZE)
     model = classifier.assemble(base, head)
     artifacts.save_labels(binarizer, args.label_bin)
     artifacts.save_model(model, args.model, card)
 
-    # The int8 copy is calibrated on training images, and only measured on test images.
-    calibration = quantization.calibration_pictures(train, args.seed)
-    images = dataset.plain_images(calibration, card.resize, card.input_size)
-    artifacts.save_openvino_model(quantization.quantize(model, images), int8_path, card)
-    int8_engine = engine.OpenVINOEngine(int8_path, args.batch_size)
-    images = dataset.plain_images(test, card.resize, card.input_size)
-    batches = engine.batches(images, args.batch_size)
-    int8_probabilities = np.concatenate([int8_engine(batch) for batch in batches])
-    int8_scores, text = evaluation.compare(test_batches.targets, probabilities, int8_probabilities)
+    # The copy is calibrated on training images, and only measured on test images.
+    converted = conversion.convert(model)
+    if args.precision == "int8":
+        pictures = conversion.calibration_pictures(train, args.seed)
+        converted = conversion.quantize(converted, plain_images(pictures))
+    artifacts.save_openvino_model(converted, copy_path, card)
+    copy = load_engine(copy_path)
+    copied = np.stack(list(copy.stream(plain_images(test))))
+    copy_scores, text = evaluation.compare(
+        args.precision, test_batches.targets, probabilities, copied
+    )
     print(f"{text}\n")
 
     evaluation.save_plot(history, args.plot)
@@ -137,7 +150,7 @@ def main() -> int:
             "data": data.record(),
             "training_images": len(train),
             "test": scores,
-            "int8_test": int8_scores,
+            "copy_test": copy_scores,
             "history": history,
             "seconds": round(time.monotonic() - started, 1),
             "versions": {"python": platform.python_version()}
@@ -145,18 +158,22 @@ def main() -> int:
         },
         record_path,
     )
-    for path in (args.model, int8_path, args.label_bin, args.plot, record_path):
+    for path in (args.model, copy_path, args.label_bin, args.plot, record_path):
         print(f"wrote {path}")
     return 0
 
 
-def check_paths(args: argparse.Namespace, record_path: Path, int8_path: Path) -> None:
-    """Raise `UserError` for a path that would fail after the training."""
+def check_paths(args: argparse.Namespace, record_path: Path, copy_path: Path) -> None:
+    """Raise `UserError` for a path that would fail later, after the imports or the training."""
+    if not args.dataset.is_dir():
+        raise UserError(
+            f"--dataset {args.dataset} is not a folder; name one that holds a folder a class"
+        )
     outputs = {
         "--model": args.model,
         "its record (.json)": record_path,
-        "its int8 copy (.xml)": int8_path,
-        "its int8 copy (.bin)": int8_path.with_suffix(".bin"),
+        "its OpenVINO copy (.xml)": copy_path,
+        "its OpenVINO copy (.bin)": copy_path.with_suffix(".bin"),
         "--label-bin": args.label_bin,
         "--plot": args.plot,
         "--cache": args.cache,

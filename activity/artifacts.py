@@ -119,8 +119,10 @@ def save_openvino_model(model: "openvino.Model", path: Path, card: ModelCard) ->
     import openvino
 
     model.set_rt_info(json.dumps(asdict(card)), CARD_IN_XML)
+    # What is not int8 is stored in float16.
     with written_whole(path) as graph, written_whole(path.with_suffix(".bin")) as weights:
-        openvino.serialize(model, graph, weights)
+        openvino.save_model(model, graph)
+        assert weights == graph.with_suffix(".bin")  # where OpenVINO puts them
 
 
 def read_card(path: Path) -> ModelCard:
@@ -158,6 +160,20 @@ def load_model(path: Path) -> "keras.Model":
             raise UserError(
                 f"--model {path} cannot be loaded ({reason}); train it again"
             ) from error
+
+
+def load_openvino_model(path: Path) -> "openvino.Model":
+    """Load an OpenVINO model for inference. Raises `UserError` if it is damaged."""
+    import openvino
+
+    try:
+        return openvino.Core().read_model(path)
+    except RuntimeError as error:
+        weights = path.with_suffix(".bin")
+        reason = str(error).strip().splitlines()[-1]
+        if not weights.is_file():
+            reason = f"{weights} is missing"
+        raise UserError(f"--model {path} cannot be loaded ({reason}); train it again") from error
 
 
 def save_labels(binarizer: "LabelBinarizer", path: Path) -> None:

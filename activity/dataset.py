@@ -15,7 +15,7 @@ from sklearn.model_selection import train_test_split
 from sklearn.neighbors import radius_neighbors_graph
 
 from activity.cli import UserError
-from activity.parallel import parallel_map
+from activity.pipeline import parallel_map
 from activity.preprocessing import resize, shrink_or_grow
 
 TEST_SHARE = 0.25
@@ -87,11 +87,9 @@ def find_files(folder: Path, labels: Sequence[str]) -> list[tuple[Path, str]]:
     """List the files below `folder` with their class, the name of the folder each lies in.
 
     `labels` are the wanted classes; `["all"]` takes every folder that holds a file. Hidden files
-    and folders are left out. Raises `UserError` for a missing folder, a class without enough files,
-    or fewer than two classes.
+    and folders are left out. Raises `UserError` for a class without enough files, or fewer than two
+    classes.
     """
-    if not folder.is_dir():
-        raise UserError(f"--dataset {folder} is not a folder; name one that holds a folder a class")
     paths = [Path(name) for name in sorted(list_files(str(folder)))]
     found = [
         (path, path.parent.name)

@@ -1,49 +1,46 @@
-"""Outputs of a model for a batch of images, fast and the same for every batch size.
+"""Outputs of a model for a stream of images, fast and the same for every batch size.
 
 Each engine imports its library only when it is made: TensorFlow takes seconds to import.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice
+from collections import deque
+from collections.abc import Iterable, Iterator
+from itertools import cycle
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from activity.artifacts import load_model
-from activity.cli import UserError
+from activity.artifacts import load_model, load_openvino_model
+from activity.pipeline import batches
 
 if TYPE_CHECKING:
     import keras
     import openvino
 
-Item = TypeVar("Item")
+# Images a call of the model. Fewer mean less memory, more are no faster on a CPU; a GPU wants more.
+KERAS_BATCH = 16
+OPENVINO_BATCH = 2
 
 
 class Engine(Protocol):
-    """Computes the outputs of up to `batch_size` images a call."""
+    """Computes the outputs of a model."""
 
-    batch_size: int
+    def stream(self, images: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+        """Yield the (outputs,) float32 outputs of (height, width, 3) uint8 RGB images, in order.
 
-    def __call__(self, images: Sequence[np.ndarray]) -> np.ndarray:
-        """Return the (N, outputs) float32 outputs of N (height, width, 3) uint8 RGB images."""
-
-
-def batches(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
-    """Yield lists of `size` items in order, the last one shorter."""
-    iterator = iter(items)
-    while batch := list(islice(iterator, size)):
-        yield batch
+        It takes some images more than it has yielded outputs.
+        """
 
 
-def load_engine(path: Path, batch_size: int) -> Engine:
+def load_engine(path: Path, batch_size: int | None = None) -> Engine:
     """Load a model for inference: OpenVINO for a name ending in `.xml`, Keras for any other.
 
     Raises `UserError` if it cannot be loaded.
     """
     if path.suffix == ".xml":
-        return OpenVINOEngine(path, batch_size)
-    return KerasEngine(load_model(path), batch_size)
+        return OpenVINOEngine(load_openvino_model(path), batch_size or OPENVINO_BATCH)
+    return KerasEngine(load_model(path), batch_size or KERAS_BATCH)
 
 
 class KerasEngine:
@@ -53,54 +50,64 @@ class KerasEngine:
     same output, whatever it is batched with.
     """
 
-    def __init__(self, model: "keras.Model", batch_size: int) -> None:
+    def __init__(self, model: "keras.Model", batch_size: int = KERAS_BATCH) -> None:
         from activity.runtime import tf
 
         # A single row would take another matrix kernel, which rounds differently in the last bits.
         rows = max(2, batch_size)
-        self.batch_size = batch_size
-        self._batch = np.zeros((rows, *model.input_shape[1:]), np.uint8)
+        self._batch_size = batch_size
+        self._inputs = np.zeros((rows, *model.input_shape[1:]), np.uint8)
         self._function = tf.function(
             lambda images: model(tf.cast(images, tf.float32), training=False),
-            input_signature=[tf.TensorSpec(self._batch.shape, tf.uint8)],
+            input_signature=[tf.TensorSpec(self._inputs.shape, tf.uint8)],
         )
-        self._function(self._batch)  # compiles it
+        self._function(self._inputs)  # compiles it
 
-    def __call__(self, images: Sequence[np.ndarray]) -> np.ndarray:
-        """Return the (N, outputs) float32 outputs of N (height, width, 3) uint8 RGB images."""
-        for row, image in enumerate(images):
-            self._batch[row] = image
-        outputs: np.ndarray = self._function(self._batch).numpy()
-        return outputs[: len(images)]
+    def stream(self, images: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+        """Yield the (outputs,) float32 outputs of (height, width, 3) uint8 RGB images, in order."""
+        for batch in batches(images, self._batch_size):
+            for row, image in enumerate(batch):
+                self._inputs[row] = image
+            yield from self._function(self._inputs).numpy()[: len(batch)]
 
 
 class OpenVINOEngine:
-    """Runs an OpenVINO model, one image a request and a request a core at the same time."""
+    """Runs an OpenVINO model: several batches at the same time, each on a core of its own.
 
-    def __init__(self, path: Path, batch_size: int) -> None:
+    What is not int8 runs in bfloat16 where the processor can, as OpenVINO does by itself.
+    """
+
+    def __init__(self, model: "openvino.Model", batch_size: int = OPENVINO_BATCH) -> None:
         import openvino as ov
 
-        self.batch_size = batch_size
-        try:
-            model = ov.Core().compile_model(path, "CPU", {"PERFORMANCE_HINT": "THROUGHPUT"})
-        except RuntimeError as error:
-            weights = path.with_suffix(".bin")
-            reason = str(error).strip().splitlines()[-1]
-            if not weights.is_file():
-                reason = f"{weights} is missing"
-            raise UserError(
-                f"--model {path} cannot be loaded ({reason}); train it again"
-            ) from error
-        self._requests = ov.AsyncInferQueue(model)
-        self._requests.set_callback(self._collect)
-        self._outputs: dict[int, np.ndarray] = {}
+        self._batch_size = batch_size
+        shape = model.inputs[0].partial_shape
+        shape[0] = batch_size
+        model.reshape(shape)
+        compiled = ov.Core().compile_model(model, "CPU", {"PERFORMANCE_HINT": "THROUGHPUT"})
+        # One more than can run at the same time, so that none of them waits for the next batch.
+        count = compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS") + 1
+        self._requests = [compiled.create_infer_request() for _ in range(count)]
 
-    def __call__(self, images: Sequence[np.ndarray]) -> np.ndarray:
-        """Return the (N, outputs) float32 outputs of N (height, width, 3) uint8 RGB images."""
-        for row, image in enumerate(images):
-            self._requests.start_async({0: image[None]}, row)
-        self._requests.wait_all()
-        return np.stack([self._outputs.pop(row) for row in range(len(images))])
+    def stream(self, images: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+        """Yield the (outputs,) float32 outputs of (height, width, 3) uint8 RGB images, in order."""
+        running: deque[tuple[openvino.InferRequest, int]] = deque()
+        # They take turns, so the next one is always the one that was started first.
+        for request, batch in zip(
+            cycle(self._requests), batches(images, self._batch_size), strict=False
+        ):
+            if len(running) == len(self._requests):
+                yield from _finished(*running.popleft())
+            inputs = request.get_input_tensor().data
+            for row, image in enumerate(batch):
+                inputs[row] = image
+            request.start_async()
+            running.append((request, len(batch)))
+        for request, rows in running:
+            yield from _finished(request, rows)
 
-    def _collect(self, request: "openvino.InferRequest", row: int) -> None:
-        self._outputs[row] = request.get_output_tensor().data[0].copy()
+
+def _finished(request: "openvino.InferRequest", rows: int) -> np.ndarray:
+    request.wait()
+    outputs: np.ndarray = request.get_output_tensor().data[:rows].copy()  # its memory is reused
+    return outputs

@@ -41,11 +41,11 @@ def evaluate(
 
 
 def compare(
-    truth: np.ndarray, probabilities: np.ndarray, copied: np.ndarray
+    name: str, truth: np.ndarray, probabilities: np.ndarray, copied: np.ndarray
 ) -> tuple[dict[str, float], str]:
     """Compare the (N, classes) probabilities of a model and of its copy, as a record and as text.
 
-    `truth` holds the (N,) class indices.
+    `truth` holds the (N,) class indices, `name` what the copy is called in the text.
     """
     predicted, by_copy = probabilities.argmax(axis=1), copied.argmax(axis=1)
     record = {
@@ -54,7 +54,7 @@ def compare(
         "mean_absolute_difference": float(np.abs(copied - probabilities).mean()),
     }
     text = (
-        f"int8 copy on the same {len(truth)} images: accuracy {record['accuracy']:.1%}, "
+        f"{name} copy on the same {len(truth)} images: accuracy {record['accuracy']:.1%}, "
         f"same label on {record['same_label']:.1%}, "
         f"probabilities differ by {record['mean_absolute_difference']:.4f} on average"
     )

@@ -17,6 +17,7 @@ from activity.artifacts import written_whole
 class Prediction:
     """What is known about one frame."""
 
+    frame: int  # its number in the clip, from 0
     label: str  # of the largest averaged probability
     raw_label: str  # of the largest probability of this frame alone
     averaged: np.ndarray  # (classes,) rolling mean of the probabilities
@@ -30,18 +31,17 @@ class FrameTable:
         self._file = file
         self._rows = csv.writer(file)
         self._fps = fps
-        self._frames = 0
         self._rows.writerow(
             ["frame", "time_s", "label", "probability", "raw_label", "raw_probability"]
             + [f"p_{label}" for label in labels]
         )
 
     def write(self, prediction: Prediction) -> None:
-        """Append the row of the next frame; times count from 0 at the constant frame rate."""
+        """Append the row of a frame; times count from 0 at the constant frame rate."""
         self._rows.writerow(
             [
-                self._frames,
-                f"{self._frames / self._fps:.3f}",
+                prediction.frame,
+                f"{prediction.frame / self._fps:.3f}",
                 prediction.label,
                 f"{prediction.averaged.max():.6f}",
                 prediction.raw_label,
@@ -50,7 +50,6 @@ class FrameTable:
             ]
         )
         self._file.flush()
-        self._frames += 1
 
 
 @contextmanager
@@ -84,6 +83,11 @@ class ClipSummary:
     def frames(self) -> int:
         """The number of frames counted."""
         return self._shares.total()
+
+    @property
+    def skipped(self) -> int:
+        """The number of frames between those counted, and before the first."""
+        return 0 if self._last is None else self._last.frame + 1 - self.frames
 
     def lines(self) -> list[str]:
         """Return the summary, a fact a line; at least one frame has to be counted."""

@@ -5,10 +5,12 @@ import os
 import subprocess
 import sys
 import time
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Self
+from urllib.parse import urlsplit
 
 # FFmpeg's own messages would say in twenty lines what one line of ours says.
 os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
@@ -27,31 +29,55 @@ HIGHEST_FPS = 1000.0
 DAMAGED_PACKETS = 64
 
 
+def is_stream(source: str) -> bool:
+    """Tell whether a source is a camera's number or an address, and not a file."""
+    return source.isdecimal() or "://" in source
+
+
+def source_name(source: str) -> str:
+    """Return a name for the outputs of a source: that of the file, of the camera or of the host."""
+    if source.isdecimal():
+        return f"camera{source}"
+    if is_stream(source):
+        address = urlsplit(source)
+        return Path(address.path).stem or address.hostname or "stream"
+    return Path(source).stem
+
+
 class VideoReader:
-    """Reads the frames of a video file, upright, one at a time.
+    """Reads the frames of a video file, a camera or a network stream, upright, one at a time.
 
     `decoded` counts them; `claimed` is what the container says, an estimate (None if it says
-    nothing). Raises `UserError` for a file that is missing or delivers no frame.
+    nothing). `live` tells that frames come at their own pace and cannot wait. Raises `UserError`
+    for a source that is missing or delivers no frame.
     """
 
-    def __init__(self, path: Path) -> None:
-        if not path.is_file():
-            kind = "is a folder" if path.is_dir() else "does not exist"
-            raise UserError(f"--input {path} {kind}; name a video file")
+    def __init__(self, source: str | Path) -> None:
+        source = str(source)
+        if not is_stream(source) and not Path(source).is_file():
+            kind = "is a folder" if Path(source).is_dir() else "does not exist"
+            raise UserError(f"--input {source} {kind}; name a video file")
         cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
         self.decoded = 0
-        self._capture = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG)
+        if source.isdecimal():
+            self._capture = cv2.VideoCapture(int(source))
+        else:
+            self._capture = cv2.VideoCapture(source, cv2.CAP_FFMPEG)
         # The default has changed between versions of OpenCV.
         self._capture.set(cv2.CAP_PROP_ORIENTATION_AUTO, 1)
         fps = self._capture.get(cv2.CAP_PROP_FPS)
         self.fps = fps if 0 < fps <= HIGHEST_FPS and math.isfinite(fps) else USUAL_FPS
         claimed = int(self._capture.get(cv2.CAP_PROP_FRAME_COUNT))
         self.claimed = claimed if claimed > 0 else None
-        # The first frame is read here, so that a file without one fails before anything slow.
+        self.live = is_stream(source) and self.claimed is None
+        self._free: deque[np.ndarray] = deque()
+        # The first frame is read here, so that a source without one fails before anything slow.
         self._first = self._read()
         if self._first is None:
             self._capture.release()
-            raise UserError(f"--input {path} holds no frame that can be decoded; is it a video?")
+            if is_stream(source):
+                raise UserError(f"--input {source} gives no frame; is it connected, and reachable?")
+            raise UserError(f"--input {source} holds no frame that can be decoded; is it a video?")
 
     def __enter__(self) -> Self:
         return self
@@ -67,9 +93,17 @@ class VideoReader:
             yield frame
             frame = self._read()
 
+    def recycle(self, frame: np.ndarray) -> None:
+        """Let the memory of a frame that nobody needs any more become that of a later one.
+
+        Frames in fresh memory would cost time, and with several threads hundreds of megabytes.
+        """
+        self._free.append(frame)
+
     def _read(self) -> np.ndarray | None:
+        memory = self._free.popleft() if self._free else None
         for _ in range(DAMAGED_PACKETS):
-            decoded, frame = self._capture.read()
+            decoded, frame = self._capture.read(memory)
             if decoded:
                 return frame
             if self.claimed is None or self.decoded >= self.claimed:
@@ -166,29 +200,28 @@ class Preview:
         self._realtime_fps = realtime_fps
         self._shown = 0
         self._started = 0.0
+        self._possible = True
         # Without a display Qt aborts the whole process, so another one tries it first.
-        trial = subprocess.run(
+        self._trial = subprocess.Popen(
             [sys.executable, "-c", "import cv2; cv2.namedWindow('preview')"],
-            capture_output=True,
-            check=False,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
         )
-        self._possible = trial.returncode == 0
-        if not self._possible:
-            print("preview off: no window can be opened here (no display?)")
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exception: object) -> None:
+        self._trial.wait()
         if self._shown and self._is_open():
             cv2.destroyWindow(self._title)
 
     def show(self, frame: np.ndarray) -> bool:
         """Show an (H, W, 3) uint8 BGR frame; return False once the user asks to end the run."""
+        if self._possible and not self._shown:
+            self._open(frame)
         if not self._possible:
             return True
-        if not self._shown:
-            self._open(frame)
         cv2.imshow(self._title, frame)
         self._shown += 1
         wait = 0.0
@@ -204,6 +237,10 @@ class Preview:
             return False
 
     def _open(self, frame: np.ndarray) -> None:
+        if self._trial.wait() != 0:
+            self._possible = False
+            print("preview off: no window can be opened here (no display?)")
+            return
         height, width = frame.shape[:2]
         scale = min(1.0, self.LARGEST[0] / width, self.LARGEST[1] / height)
         flags = cv2.WINDOW_NORMAL | cv2.WINDOW_KEEPRATIO | cv2.WINDOW_GUI_NORMAL

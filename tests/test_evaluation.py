@@ -33,11 +33,11 @@ def test_a_class_that_is_never_right_still_has_its_row_and_column() -> None:
 def test_a_copy_is_compared_with_its_model() -> None:
     model = np.array([[0.9, 0.1], [0.6, 0.4], [0.2, 0.8], [0.3, 0.7]])
     copy = np.array([[0.8, 0.2], [0.4, 0.6], [0.2, 0.8], [0.3, 0.7]])
-    record, text = compare(np.array([0, 1, 1, 0]), model, copy)
+    record, text = compare("int8", np.array([0, 1, 1, 0]), model, copy)
     assert record["accuracy"] == 0.75
     assert record["same_label"] == 0.75
     assert record["mean_absolute_difference"] == pytest.approx((0.1 + 0.2) * 2 / 8)
-    assert "4 images: accuracy 75.0%, same label on 75.0%" in text
+    assert "int8 copy on the same 4 images: accuracy 75.0%, same label on 75.0%" in text
 
 
 @pytest.mark.parametrize("epochs", [1, 3])

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from activity.overlay import Overlay
+from activity.overlay import draw_label
 
 SIZES = [(120, 160), (160, 284), (240, 320), (1280, 544), (402, 638), (1080, 1920), (2160, 3840)]
 
@@ -9,7 +9,7 @@ SIZES = [(120, 160), (160, 284), (240, 320), (1280, 544), (402, 638), (1080, 192
 def changed(size: tuple[int, int], text: str, background: int) -> tuple[np.ndarray, np.ndarray]:
     """Return the drawn frame and the box (top, left, bottom, right) of what drawing changed."""
     frame = np.full((*size, 3), background, np.uint8)
-    Overlay().draw(frame, text)
+    draw_label(frame, text)
     rows, columns = np.nonzero((frame != background).any(axis=2))
     return frame, np.array([rows.min(), columns.min(), rows.max(), columns.max()])
 
@@ -47,4 +47,4 @@ def test_letters_beyond_ascii_are_not_question_marks() -> None:
 
 @pytest.mark.parametrize("size", [(1, 1), (2, 2), (16, 16), (8, 300), (300, 8)])
 def test_tiny_frames_do_no_harm(size: tuple[int, int]) -> None:
-    Overlay().draw(np.zeros((*size, 3), np.uint8), "activity: weight_lifting")
+    draw_label(np.zeros((*size, 3), np.uint8), "activity: weight_lifting")

@@ -6,7 +6,11 @@ import pickle
 import signal
 import subprocess
 import sys
+import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import cv2
@@ -190,6 +194,8 @@ def test_filmed_upright_is_written_upright(trained: Path, tmp_path: Path, run_sc
         (["-i", "clip.avi", "-s", "0"], 2, "'0' is not a whole number from 1 up"),
         (["-i", "clip.avi", "--batch-size", "x"], 2, "'x' is not a whole number from 1 up"),
         (["-i", "clip.avi", "--no-preview", "--realtime"], 2, "not allowed with argument"),
+        (["-i", "http://127.0.0.1:9/none"], 1, "http://127.0.0.1:9/none gives no frame"),
+        (["-i", "97"], 1, "--input 97 gives no frame"),
         (["-i", "missing.mp4"], 1, "--input missing.mp4 does not exist"),
         (["-i", "model"], 1, "--input model is a folder"),
         (["-i", "two.pickle"], 1, "holds no frame that can be decoded"),
@@ -260,4 +266,73 @@ def test_an_openvino_model_needs_neither_tensorflow_nor_scikit_learn(
         cwd=ROOT, capture_output=True, text=True, env=os.environ,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
+    assert "whole clip: tennis" in done.stdout
+
+
+def test_int8_runs_where_the_processor_has_no_int8_instructions(trained: Path) -> None:
+    """Without VNNI and AVX-512; processors without them have no bfloat16, either."""
+    program = """
+import sys, numpy, openvino
+compiled = openvino.Core().compile_model(sys.argv[1], "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+images = numpy.random.default_rng(0).integers(0, 256, (4, 1, 224, 224, 3), numpy.uint8)
+print(*(value for image in images for value in compiled(image)[0][0]))
+"""
+    outputs = []
+    for limit in ("DEFAULT", "AVX2"):
+        done = subprocess.run(
+            [sys.executable, "-c", program, trained / "model/activity.xml"],
+            capture_output=True, text=True, env=os.environ | {"ONEDNN_MAX_CPU_ISA": limit},
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        outputs.append([float(value) for value in done.stdout.split()])
+    assert outputs[0] == pytest.approx(outputs[1], abs=0.01)
+    assert np.ptp(outputs[0]) > 0.1
+
+
+@contextmanager
+def served_live(frames: int, fps: float) -> Iterator[str]:
+    """Serve grey JPEG frames at their own pace, as a network camera does; give the address."""
+
+    class Camera(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Type", "multipart/x-mixed-replace; boundary=frame")
+            self.end_headers()
+            started = time.monotonic()
+            for index in range(frames):
+                jpeg = cv2.imencode(".jpg", picture("tennis", index, (240, 320)))[1].tobytes()
+                head = f"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: {len(jpeg)}\r\n\r\n"
+                self.wfile.write(head.encode() + jpeg + b"\r\n")
+                time.sleep(max(0.0, started + index / fps - time.monotonic()))
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Camera) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}/court.mjpg"
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def test_a_live_source_is_followed_and_stale_frames_are_dropped(
+    trained: Path, tmp_path: Path, run_script: Run
+) -> None:
+    """Ten times as many frames a second as the model manages: the run ends with the stream."""
+    with served_live(frames=2000, fps=400.0) as address:
+        done = run_script(
+            "predict_video.py", "-m", trained / "model/activity.model", "--csv", "frames.csv",
+            "-l", trained / "model/lb.pickle", "-i", address, "--no-preview", cwd=tmp_path,
+        )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    table = [int(row["frame"]) for row in rows(tmp_path / "frames.csv")]
+    assert table == sorted(set(table))
+    assert 0 < table[-1] < 2000
+    skipped = table[-1] + 1 - len(table)
+    assert skipped > len(table)
+    assert f"skipped {skipped} frames to keep up with the source" in done.stdout
+    assert len(frames(tmp_path / "output" / "court.avi")) == len(table)
     assert "whole clip: tennis" in done.stdout

@@ -12,8 +12,9 @@ from activity.report import ClipSummary, Prediction, frame_table
 LABELS = ["a", "b", "c"]
 
 
-def prediction(averaged: list[float], raw: list[float]) -> Prediction:
+def prediction(averaged: list[float], raw: list[float], frame: int = 0) -> Prediction:
     return Prediction(
+        frame,
         LABELS[int(np.argmax(averaged))],
         LABELS[int(np.argmax(raw))],
         np.array(averaged),
@@ -26,7 +27,7 @@ def test_one_row_a_frame(tmp_path: Path) -> None:
         table.write(prediction([0.5, 0.3, 0.2], [0.1, 0.8, 0.1]))
         (partial,) = tmp_path.iterdir()
         assert len(partial.read_text().splitlines()) == 2  # written as it goes
-        table.write(prediction([0.25, 0.5, 0.25], [0.0, 1.0, 0.0]))
+        table.write(prediction([0.25, 0.5, 0.25], [0.0, 1.0, 0.0], frame=1))
     with (tmp_path / "t.csv").open(newline="") as file:
         rows = list(csv.reader(file))
     assert [",".join(row) for row in rows] == [
@@ -61,3 +62,11 @@ def test_summary_counts_frames_shares_and_changes(frames: list[tuple[list[float]
     raw_changes = sum(one != other for one, other in pairwise(raws))
     shown_changes = sum(one != other for one, other in pairwise(shown))
     assert changes == f"label changes: {raw_changes} frame by frame, {shown_changes} averaged"
+
+
+def test_frames_that_were_dropped_are_counted() -> None:
+    summary = ClipSummary(LABELS)
+    assert summary.skipped == 0
+    for frame in (0, 1, 4, 9):
+        summary.add(prediction([1.0, 0.0, 0.0], [1.0, 0.0, 0.0], frame))
+    assert (summary.frames, summary.skipped) == (4, 6)

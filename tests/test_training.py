@@ -5,6 +5,7 @@ from collections import Counter
 from pathlib import Path
 
 import numpy as np
+import openvino as ov
 import pytest
 from conftest import COLOURS, shared
 
@@ -12,8 +13,9 @@ from activity import dataset
 from activity.backbone import FeatureExtractor, build_backbone
 from activity.classifier import FeatureBatches, assemble, build_head, train_head
 from activity.cli import UserError
+from activity.conversion import convert, quantize
 from activity.dataset import Picture
-from activity.engine import KerasEngine
+from activity.engine import KerasEngine, OpenVINOEngine
 from activity.feature_cache import FeatureCache
 from activity.preprocessing import resize
 from activity.runtime import keras, tf
@@ -81,11 +83,11 @@ def test_an_interrupted_run_goes_on_where_it_stopped(
         first.fill(first.missing(pictures, views), interrupt)
     second = extractor(base, tmp_path / "two.sqlite")
     missing = second.missing(pictures, views)
-    # One batch of 32 is there and is not computed again.
-    assert sum(len(absent) for _, absent in missing) == 2 * len(pictures) - 32
+    # The first of the batches, the plain views of all pictures, is there and not computed again.
+    assert sum(len(absent) for _, absent in missing) == len(pictures)
     computed: list[int] = []
     second.fill(missing, computed.append)
-    assert sum(computed) == 2 * len(pictures) - 32
+    assert sum(computed) == len(pictures)
     assert second.missing(pictures, views) == []
 
     keys = [second.key(picture, view) for picture in pictures for view in views]
@@ -181,11 +183,10 @@ def test_training_path_and_prediction_path_agree(
     )
 
     engine = KerasEngine(assemble(base, head), 16)
-    predicted = []
-    for picture in pictures:
-        bgr = dataset.read_picture(picture)[..., ::-1]
-        predicted.append(engine([resize(bgr, "crop", 224)[..., ::-1]])[0])
-    np.testing.assert_allclose(predicted, trained_on, rtol=0, atol=2e-3)
+    frames = [dataset.read_picture(picture)[..., ::-1] for picture in pictures]
+    predicted = list(engine.stream(resize(frame, "crop", 224)[..., ::-1] for frame in frames))
+    # The training features may have been computed in bfloat16, which has 8 significant bits.
+    np.testing.assert_allclose(predicted, trained_on, rtol=0, atol=1e-2)
     assert np.std(trained_on, axis=0).max() > 0.01  # the pictures differ, so agreement says much
 
 
@@ -209,11 +210,48 @@ def test_outputs_do_not_depend_on_the_batch(base: keras.Model) -> None:
     keras.utils.set_random_seed(0)
     model = assemble(base, build_head(3))
     images = np.random.default_rng(0).integers(0, 256, (19, 224, 224, 3), np.uint8)
-    expected = KerasEngine(model, 32)(list(images))
-    for size in (1, 2, 7, 16):
-        engine = KerasEngine(model, size)
-        parts = [engine(list(images[start : start + size])) for start in range(0, 19, size)]
-        assert (np.concatenate(parts) == expected).all(), size
+    for make in (
+        lambda size: KerasEngine(model, size),
+        lambda size: OpenVINOEngine(convert(model), size),
+    ):
+        expected = list(make(32).stream(images))
+        assert len(expected) == len(images)
+        for size in (1, 2, 7, 16):
+            assert np.array_equal(list(make(size).stream(images)), expected), size
+
+
+def test_fragile_operations_stay_in_float(base: keras.Model) -> None:
+    """Every int8 operation reads from a FakeQuantize; the few that cost labels must not."""
+    keras.utils.set_random_seed(0)
+    random = np.random.default_rng(0)
+    images = random.integers(0, 256, (8, 224, 224, 3), np.uint8)
+    model = quantize(convert(assemble(base, build_head(3))), images)
+
+    def sources(operation: ov.Node) -> list[str]:
+        return [
+            value.get_source_output().get_node().get_type_name() for value in operation.inputs()
+        ]
+
+    quantized: Counter[str] = Counter()
+    in_float: Counter[str] = Counter()
+    for operation in model.get_ordered_ops():
+        kind = operation.get_type_name()
+        if kind in ("Convolution", "MatMul", "MaxPool", "AvgPool", "ReduceMean"):
+            (quantized if "FakeQuantize" in sources(operation) else in_float)[kind] += 1
+    # 53 convolutions, of which the two behind the stem are left; the head's two layers.
+    assert (quantized["Convolution"], in_float["Convolution"]) == (51, 2)
+    assert (quantized["MatMul"], in_float["MatMul"]) == (0, 2)
+    assert quantized["MaxPool"] == quantized["ReduceMean"] == 0
+
+
+def test_an_openvino_copy_gives_the_models_outputs(base: keras.Model) -> None:
+    keras.utils.set_random_seed(0)
+    model = assemble(base, build_head(3))
+    images = np.random.default_rng(0).integers(0, 256, (5, 224, 224, 3), np.uint8)
+    expected = model.predict(images.astype(np.float32), verbose=0)
+    copied = list(OpenVINOEngine(convert(model)).stream(images))
+    np.testing.assert_allclose(copied, expected, atol=1e-2)  # bfloat16 has 8 significant bits
+    assert np.std(expected, axis=0).max() > 1e-3
 
 
 def test_the_graph_is_compiled_once() -> None:
@@ -228,5 +266,6 @@ def test_the_graph_is_compiled_once() -> None:
 
     engine = KerasEngine(Model(), 4)
     for count in (4, 1, 3):
-        assert engine([np.full((4, 4, 3), 7, np.uint8)] * count).tolist() == [[7.0] * 3] * count
+        outputs = list(engine.stream([np.full((4, 4, 3), 7, np.uint8)] * count))
+        assert np.array_equal(outputs, [[7.0] * 3] * count)
     assert calls == [False]

@@ -1,0 +1,66 @@
+"""Copies of Keras models for OpenVINO, which runs them several times faster on CPUs."""
+
+import logging
+import random
+import warnings
+from collections.abc import Iterable, Sequence
+
+import nncf
+import numpy as np
+import openvino as ov
+
+from activity.dataset import Picture
+from activity.runtime import keras
+
+CALIBRATION_PICTURES = 150
+
+
+def convert(model: keras.Model) -> ov.Model:
+    """Return an OpenVINO copy: RGB uint8 (N, height, width, 3) to float32 (N, outputs)."""
+    with warnings.catch_warnings(action="ignore"):  # Keras, on how OpenVINO calls it
+        converted = ov.convert_model(model)
+    preprocessor = ov.preprocess.PrePostProcessor(converted)
+    preprocessor.input().tensor().set_element_type(ov.Type.u8)
+    return preprocessor.build()
+
+
+def calibration_pictures(train: Sequence[Picture], seed: int) -> list[Picture]:
+    """Draw the training pictures that the ranges of the activations are measured on."""
+    return random.Random(seed).sample(train, min(len(train), CALIBRATION_PICTURES))
+
+
+def quantize(model: ov.Model, images: Iterable[np.ndarray]) -> ov.Model:
+    """Return a copy of a ResNet50 and its head with weights and activations in int8.
+
+    The ranges of the activations come from `images`, (height, width, 3) uint8. This is NNCF's
+    post-training quantization with its mixed preset, for activations that are not symmetric, less
+    what it costs more in accuracy than it gains in speed (benchmarks/README.md).
+    """
+    nncf.set_log_level(logging.ERROR)
+    shape = model.inputs[0].partial_shape
+    shape[0] = 1
+    model.reshape(shape)
+    return nncf.quantize(
+        model,
+        nncf.Dataset([image[None] for image in images]),
+        preset=nncf.QuantizationPreset.MIXED,
+        subset_size=CALIBRATION_PICTURES,
+        ignored_scope=nncf.IgnoredScope(names=_kept_in_float(model)),
+        advanced_parameters=nncf.AdvancedQuantizationParameters(disable_bias_correction=True),
+    )
+
+
+def _kept_in_float(model: ov.Model) -> list[str]:
+    """Name the operations whose int8 version would cost labels, and that take little time."""
+    names = []
+    for operation in model.get_ordered_ops():
+        kind = operation.get_type_name()
+        sources = [value.get_source_output().get_node() for value in operation.inputs()]
+        inputs = [source.get_type_name() for source in sources]
+        residual_sum = kind == "Add" and "Constant" not in inputs
+        # Few channels of the stem carry large values, for which eight bits are too coarse.
+        after_the_stem = kind == "Convolution" and "MaxPool" in inputs
+        head = kind == "MatMul"
+        if residual_sum or after_the_stem or head or kind in ("MaxPool", "ReduceMean"):
+            names.append(operation.get_friendly_name())
+    return names

@@ -1,0 +1,1 @@
+"""Comparisons that print their tables; README.md holds what they printed."""

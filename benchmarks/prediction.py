@@ -1,0 +1,81 @@
+"""Compare ways to label a video, end to end: speed, ratio to the tutorial's loop, and memory.
+
+    python -m benchmarks.prediction --model model/activity.keras --label-bin model/lb.pickle CLIP...
+
+Each way runs as a process of its own, all in turn, several rounds; medians are printed. Frames/s
+count from the first frame to the last: reading, the model, averaging, drawing and writing, to .avi
+unless the row says otherwise.
+"""
+
+import argparse
+import tempfile
+from pathlib import Path
+
+import cv2
+
+from activity.video import VideoReader
+from benchmarks.processes import PYTHON, interleaved, median, processor
+
+TIMES = 10  # how many times longer the clip is on which memory must not grow
+
+
+def main() -> None:
+    """Run the comparison and print its table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("clips", nargs="+", type=Path)
+    parser.add_argument("--model", type=Path, default=Path("model/activity.keras"))
+    parser.add_argument("--label-bin", type=Path, default=Path("model/lb.pickle"))
+    parser.add_argument("--rounds", type=int, default=3)
+    args = parser.parse_args()
+
+    print(f"{processor()}; median of {args.rounds} rounds\n")
+    print("| clip | way | frames/s | ratio | peak memory, MB |\n|---|---|---|---|---|")
+    with tempfile.TemporaryDirectory() as folder:
+        output = Path(folder, "out.avi")
+        for clip in args.clips:
+            long = repeated(clip, Path(folder, "long.mp4"))
+            int8 = args.model.with_suffix(".xml")
+            script = [PYTHON, "predict_video.py", "--no-preview", "-l", args.label_bin]
+            keras = [*script, "-m", args.model, "-o", output]
+            fast = [*script, "-m", int8, "-o", output]
+            ways = {
+                "the tutorial's loop": [
+                    PYTHON, "-m", "benchmarks.tutorial_loop", clip, args.model, output,
+                ],
+                "predict_video.py, Keras": [*keras, "-i", clip],
+                "predict_video.py, int8": [*fast, "-i", clip],
+                "predict_video.py, int8, to .mp4": [
+                    *script, "-m", int8, "-o", output.with_suffix(".mp4"), "-i", clip,
+                ],
+                f"predict_video.py, int8, clip {TIMES} times as long": [*fast, "-i", long],
+                "the int8 model alone": [PYTHON, "-m", "benchmarks.bare_inference", int8, 5],
+            }  # fmt: skip
+            runs = interleaved(ways, args.rounds)
+            baseline = median(runs["the tutorial's loop"], lambda run: run.rate)
+            with VideoReader(clip) as reader:
+                height, width = next(iter(reader)).shape[:2]
+            for way, results in runs.items():
+                rate = median(results, lambda run: run.rate)
+                peak = median(results, lambda run: run.peak)
+                figures = f"{rate:.1f} | {rate / baseline:.1f} | {peak:.0f}"
+                print(f"| {width}x{height} | {way} | {figures} |", flush=True)
+
+
+def repeated(clip: Path, path: Path) -> Path:
+    """Write a clip that shows another one `TIMES` times."""
+    writer = None
+    for _ in range(TIMES):
+        with VideoReader(clip) as reader:
+            for frame in reader:
+                if writer is None:
+                    codec = cv2.VideoWriter.fourcc(*"mp4v")
+                    size = (frame.shape[1], frame.shape[0])
+                    writer = cv2.VideoWriter(str(path), cv2.CAP_FFMPEG, codec, reader.fps, size)
+                writer.write(frame)
+    if writer is not None:
+        writer.release()
+    return path
+
+
+if __name__ == "__main__":
+    main()

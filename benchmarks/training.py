@@ -1,0 +1,57 @@
+"""Compare the time of `train.py` with that of the tutorial's recipe.
+
+    python -m benchmarks.training --dataset DIR --weights PATH
+
+Each round runs a few steps of the recipe, from which its 50 epochs are extrapolated, then
+`train.py` with an empty cache and with the cache that this run has filled.
+"""
+
+import argparse
+import re
+import statistics
+import sys
+import tempfile
+
+from benchmarks.processes import PYTHON, Run, processor, run
+
+
+def main() -> None:
+    """Run the comparison and print its table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--dataset", required=True)
+    parser.add_argument("--weights", required=True)
+    parser.add_argument("--rounds", type=int, default=3)
+    args = parser.parse_args()
+
+    data = ["--dataset", args.dataset, "--weights", args.weights]
+    recipe: list[float] = []
+    runs: dict[str, list[Run]] = {"empty cache": [], "full cache": []}
+    for number in range(args.rounds):
+        print(f"round {number + 1}/{args.rounds}", file=sys.stderr, flush=True)
+        printed = run([PYTHON, "-m", "benchmarks.tutorial_training", *data]).stdout
+        recipe.append(float(re.findall(r"epochs take (\d+) s", printed)[0]))
+        with tempfile.TemporaryDirectory() as folder:
+            files = {
+                "--model": "activity.keras",
+                "--label-bin": "lb.pickle",
+                "--plot": "plot.png",
+                "--cache": "features.sqlite",
+            }
+            outputs = [word for key, name in files.items() for word in (key, f"{folder}/{name}")]
+            for results in runs.values():
+                results.append(run([PYTHON, "train.py", *data, "--labels", "all", *outputs]))
+
+    baseline = statistics.median(recipe)
+    print(f"{processor()}; median of {args.rounds} rounds\n")
+    print("| way | seconds | ratio | peak memory, MB | test accuracy |\n|---|---|---|---|---|")
+    print(f"| the tutorial's recipe, 50 epochs, extrapolated | {baseline:.0f} | 1 | | |")
+    for name, results in runs.items():
+        seconds = statistics.median(one.seconds for one in results)
+        peak = max(one.peak for one in results)
+        accuracy = re.findall(r"accuracy ([\d.]+%)", results[-1].stdout)[0]
+        figures = f"{seconds:.0f} | {baseline / seconds:.1f} | {peak:.0f} | {accuracy}"
+        print(f"| train.py, {name} | {figures} |")
+
+
+if __name__ == "__main__":
+    main()
