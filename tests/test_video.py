@@ -83,8 +83,9 @@ def test_writes_every_frame_at_its_rate_and_size(
     with VideoReader(path) as reader:
         assert reader.fps == pytest.approx(fps, rel=2e-5)
         frames = [frame.copy() for frame in reader]
-    # Neither codec has odd sides; one pixel is added, none is lost.
-    assert {frame.shape for frame in frames} == {(size[0] + size[0] % 2, size[1] + size[1] % 2, 3)}
+    if ending == ".mp4":  # has no odd sides; one pixel is added, none is lost
+        size = (size[0] + size[0] % 2, size[1] + size[1] % 2)
+    assert {frame.shape for frame in frames} == {(*size, 3)}
     assert [frame.mean() for frame in frames] == pytest.approx(
         [40 + 5 * index for index in range(30)], abs=6
     )
