@@ -65,7 +65,7 @@ def parse_args() -> argparse.Namespace:
         help="how images become square: 'squash' as in the tutorial (default: %(default)s)")
     add("--batch-size", type=at_least(1), metavar="N",
         help="features a step of the head's training "
-        "(default: a twentieth of all, within 16 and 512)")
+        "(default: a twentieth of all, within 16 and 256)")
     add("--seed", type=at_least(0), default=0, metavar="N",
         help="for augmentation and head; the split never changes (default: %(default)s)")
     # fmt: on
@@ -111,7 +111,7 @@ def main() -> int:
         extractor.fill(missing, progress.update)
 
     # Large batches are fast, but few images need small ones, or the head would take too few steps.
-    batch_size = args.batch_size or min(512, max(16, len(train) * len(train_views) // 20))
+    batch_size = args.batch_size or min(256, max(16, len(train) * len(train_views) // 20))
     train_batches = classifier.FeatureBatches(
         extractor, train, train_views, labels, batch_size, args.seed
     )

@@ -99,13 +99,16 @@ class FeatureExtractor:
             return
         converted = convert(self._backbone)
         for size in (INPUT_SIZE, augmentation.VIEW_SIZE):
+            wanted = [
+                (picture, size, of_this_size)
+                for picture, views in missing
+                if (of_this_size := [view for view in views if _side(view) == size])
+            ]
+            if not wanted:
+                continue
             base = converted.clone()
             base.reshape([-1, size, size, 3])
             engine = OpenVINOEngine(base, BATCH_SIZE)
-            wanted = (
-                (picture, size, [view for view in views if _side(view) == size])
-                for picture, views in missing
-            )
             drawn = parallel_map(self._views, wanted)
             keyed, seen = tee(view for views in drawn for view in views)
             features = engine.stream(image for _, image in seen)
@@ -116,8 +119,6 @@ class FeatureExtractor:
 
     def _views(self, item: tuple[Picture, int, list[int]]) -> list[tuple[bytes, np.ndarray]]:
         picture, size, views = item
-        if not views:
-            return []
         image = read_picture(picture)
         seed = [self._seed, int(picture.digest, 16)]
         return [
