@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 import nncf
 import numpy as np
 import openvino as ov
+from nncf.quantization.range_estimator import RangeEstimatorParametersSet
 
 from activity.dataset import Picture
 from activity.runtime import keras
@@ -46,7 +47,11 @@ def quantize(model: ov.Model, images: Iterable[np.ndarray]) -> ov.Model:
         preset=nncf.QuantizationPreset.MIXED,
         subset_size=CALIBRATION_PICTURES,
         ignored_scope=nncf.IgnoredScope(names=_kept_in_float(model)),
-        advanced_parameters=nncf.AdvancedQuantizationParameters(disable_bias_correction=True),
+        advanced_parameters=nncf.AdvancedQuantizationParameters(
+            disable_bias_correction=True,
+            # The extremes over all images, not the means of each image's extremes.
+            activations_range_estimator_params=RangeEstimatorParametersSet.MINMAX,
+        ),
     )
 
 
