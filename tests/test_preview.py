@@ -80,6 +80,7 @@ def close(display: str, number: int) -> None:
     target.send_event(
         Xlib.protocol.event.ClientMessage(window=target, client_type=protocols, data=data)
     )
+    connection.sync()  # a busy server drops what it has not read when the connection ends
     connection.close()
 
 
