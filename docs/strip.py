@@ -10,7 +10,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-FRAMES = (40, 61, 75, 116, 130)  # the cuts to the park begin at 60 and 115
+FRAMES = (30, 47, 70, 97, 115)  # the cuts to another sport begin at 45 and 95
 ROOT = Path(__file__).parents[1]
 
 

@@ -1,0 +1,1 @@
+"""Clips of three sports, and the programs that draw them."""
