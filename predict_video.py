@@ -13,6 +13,7 @@ import argparse
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing
+from dataclasses import asdict
 from itertools import tee
 from pathlib import Path
 
@@ -27,7 +28,7 @@ from activity.pipeline import latest, prefetch
 from activity.preprocessing import resize
 from activity.report import ClipSummary, Prediction, frame_table
 from activity.smoothing import RollingAverage
-from activity.video import Preview, VideoReader, check_video_output, source_name, video_writer
+from activity.video import CODECS, Preview, VideoReader, source_name, video_writer
 
 # Frames that wait between two stages: enough to smooth them out, few enough to fit in memory.
 AHEAD = 4
@@ -50,6 +51,10 @@ def parse_args() -> argparse.Namespace:
         help="annotated video, .avi or .mp4 (default: output/<name of the input>.avi)")
     add("--csv", type=file_path, metavar="FILE",
         help="table with one row a frame")
+    add("--json", type=file_path, metavar="FILE",
+        help="report: clip, model, settings, segments of equal labels, shares, label changes")
+    add("--timeline", type=file_path, metavar="FILE",
+        help="picture of all probabilities over time, .png, .pdf or .svg")
     add = parser.add_argument_group("prediction").add_argument
     add("-s", "--size", type=at_least(1), default=128, metavar="K",
         help="average over the last K frames; 1 shows the raw labels (default: %(default)s)")
@@ -77,20 +82,26 @@ def main() -> int:
     labels = artifacts.load_labels(args.label_bin)
     card = artifacts.read_card(args.model)
     card.require_labels(labels, args.label_bin)
+    wanted = {
+        "--output": args.output,
+        "--csv": args.csv,
+        "--json": args.json,
+        "--timeline": args.timeline,
+    }
+    outputs = {option: path for option, path in wanted.items() if path is not None}
     artifacts.check_distinct(
         {
             "--input": Path(args.input),
             "--model": args.model,
             "--label-bin": args.label_bin,
-            "--output": args.output,
         }
-        | ({"--csv": args.csv} if args.csv else {})
+        | outputs
     )
     with ExitStack() as stack:
         reader = stack.enter_context(VideoReader(args.input))
-        check_video_output(args.output)
-        if args.csv:
-            artifacts.check_output(args.csv, "--csv")
+        endings = {"--output": tuple(CODECS), "--timeline": artifacts.PICTURES}
+        for option, path in outputs.items():
+            artifacts.check_output(path, option, endings.get(option, ()))
         preview = None
         if not args.no_preview:
             realtime_fps = reader.fps if args.realtime else None
@@ -111,7 +122,12 @@ def main() -> int:
             closing(prefetch(predict(frames, engine, labels, args.size), AHEAD))
         )
 
-        summary = ClipSummary(labels)
+        summary = ClipSummary(labels, reader.fps)
+        timeline = None
+        if args.timeline:
+            from activity.timeline import Timeline  # Matplotlib takes a second to import
+
+            timeline = Timeline(labels, reader.fps)
         progress = stack.enter_context(tqdm(total=reader.claimed, unit="frame", disable=None))
         stop = StopSignal()
         started = time.monotonic()
@@ -121,6 +137,8 @@ def main() -> int:
             writer.write(frame)
             if table:
                 table.write(prediction)
+            if timeline:
+                timeline.add(prediction)
             summary.add(prediction)
             progress.update()
             closed = preview is not None and not preview.show(frame)
@@ -129,6 +147,21 @@ def main() -> int:
             if stopped:
                 break
         seconds = time.monotonic() - started
+
+    if timeline:
+        timeline.save(args.timeline, Path(args.input).name, summary.segments)
+    if args.json:
+        report = {
+            "clip": {
+                "input": args.input,
+                "fps": reader.fps,
+                "frames_decoded": reader.decoded,
+                "frames_claimed": reader.claimed,
+            },
+            "model": {"file": args.model, "labels": labels} | asdict(card),
+            "settings": {"size": args.size, "output": args.output},
+        }
+        artifacts.save_json(report | summary.record(), args.json)
 
     print(f"{args.output}: {summary.frames} frames, {summary.frames / seconds:.1f} frames/s")
     if summary.skipped:

@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from activity.dataset import Dataset
 
 LABELS = ["football", "tennis", "weight_lifting"]
-PLOT_ENDINGS = (".png", ".pdf", ".svg")
 PACKAGES = ("tensorflow", "keras", "openvino", "nncf", "cv2", "sklearn", "numpy")
 
 
@@ -179,10 +178,8 @@ def check_paths(args: argparse.Namespace, record_path: Path, copy_path: Path) ->
         "--cache": args.cache,
     }
     for option, path in outputs.items():
-        artifacts.check_output(path, option)
+        artifacts.check_output(path, option, artifacts.PICTURES if option == "--plot" else ())
     artifacts.check_distinct(outputs | {"--weights": Path(args.weights)})
-    if args.plot.suffix.lower() not in PLOT_ENDINGS:
-        raise UserError(f"--plot {args.plot} must end in one of {', '.join(PLOT_ENDINGS)}")
     if args.weights != "imagenet" and not Path(args.weights).is_file():
         raise UserError(f"--weights {args.weights} is not a file; name one, or 'imagenet'")
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import openvino
     from sklearn.preprocessing import LabelBinarizer
 
+PICTURES = (".png", ".pdf", ".svg")  # what Matplotlib is asked to write
 CARD_IN_XML = ["activity", "card"]
 
 
@@ -56,8 +57,16 @@ def _digest(labels: Sequence[str]) -> str:
     return hashlib.blake2b(json.dumps(list(labels)).encode(), digest_size=16).hexdigest()
 
 
-def check_output(path: Path, option: str) -> None:
-    """Make the folder of `path`; raise `UserError` if a file could not be written there."""
+def check_output(path: Path, option: str, endings: Sequence[str] = ()) -> None:
+    """Make the folder of `path`; raise `UserError` if a file could not be written there.
+
+    `endings` are those its name may have, any if there are none.
+    """
+    if endings and path.suffix.lower() not in endings:
+        raise UserError(
+            f"{option} {path} ends in {path.suffix or 'nothing'!r}; "
+            f"choose a name ending in {', '.join(endings[:-1])} or {endings[-1]}"
+        )
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=path.parent):

@@ -4,9 +4,9 @@ import csv
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 import numpy as np
 
@@ -59,25 +59,56 @@ def frame_table(path: Path, labels: Sequence[str], fps: float) -> Iterator[Frame
         yield FrameTable(file, labels, fps)
 
 
-class ClipSummary:
-    """Counts over the frames of a clip, in constant memory."""
+@dataclass(frozen=True)
+class Segment:
+    """A stretch of frames with the same label."""
 
-    def __init__(self, labels: Sequence[str]) -> None:
+    label: str
+    start: float  # seconds
+    end: float
+    frames: int
+    mean_probability: float  # the largest averaged one of each frame
+
+
+class ClipSummary:
+    """What the frames of a clip add up to; its memory grows with the label changes only."""
+
+    def __init__(self, labels: Sequence[str], fps: float) -> None:
         self._labels = labels
+        self._fps = fps
         self._sum = np.zeros(len(labels))
         self._shares: Counter[str] = Counter()
-        self._changes = 0
         self._raw_changes = 0
+        self._finished: list[Segment] = []
+        self._first: Prediction | None = None  # of the segment that goes on
         self._last: Prediction | None = None
+        self._segment_frames = 0
+        self._segment_sum = 0.0
 
     def add(self, prediction: Prediction) -> None:
         """Count one frame."""
+        if self._first is None or self._last is None:
+            self._first = prediction
+        else:
+            self._raw_changes += prediction.raw_label != self._last.raw_label
+            if prediction.label != self._last.label:
+                self._finished.append(self._segment(prediction.frame))
+                self._first, self._segment_frames, self._segment_sum = prediction, 0, 0.0
+        self._last = prediction
         self._sum += prediction.raw
         self._shares[prediction.label] += 1
-        if self._last is not None:
-            self._changes += prediction.label != self._last.label
-            self._raw_changes += prediction.raw_label != self._last.raw_label
-        self._last = prediction
+        self._segment_frames += 1
+        self._segment_sum += float(prediction.averaged.max())
+
+    def _segment(self, end: int) -> Segment:
+        assert self._first is not None
+        return Segment(
+            self._first.label,
+            round(self._first.frame / self._fps, 3),
+            round(end / self._fps, 3),
+            self._segment_frames,
+            round(self._segment_sum / self._segment_frames, 6),
+        )
 
     @property
     def frames(self) -> int:
@@ -89,15 +120,52 @@ class ClipSummary:
         """The number of frames between those counted, and before the first."""
         return 0 if self._last is None else self._last.frame + 1 - self.frames
 
+    @property
+    def segments(self) -> list[Segment]:
+        """The stretches of equal labels, in order."""
+        if self._last is None:
+            return []
+        return [*self._finished, self._segment(self._last.frame + 1)]
+
+    @property
+    def label(self) -> str:
+        """The class of the largest mean probability over the whole clip."""
+        return self._labels[int(self._sum.argmax())]
+
+    @property
+    def probability(self) -> float:
+        """The mean probability of that class; at least one frame has to be counted."""
+        return float(self._sum.max() / self.frames)
+
+    @property
+    def changes(self) -> int:
+        """How often the averaged label changed."""
+        return len(self._finished)
+
+    def record(self) -> dict[str, Any]:
+        """Return the summary as it stands in the JSON report."""
+        return {
+            "whole_clip": {
+                "label": self.label,
+                "mean_probabilities": {
+                    label: round(float(total / self.frames), 6)
+                    for label, total in zip(self._labels, self._sum, strict=True)
+                },
+            },
+            "share_of_frames": {
+                label: round(count / self.frames, 6) for label, count in self._shares.most_common()
+            },
+            "label_changes": {"frame_by_frame": self._raw_changes, "averaged": self.changes},
+            "segments": [asdict(segment) for segment in self.segments],
+        }
+
     def lines(self) -> list[str]:
         """Return the summary, a fact a line; at least one frame has to be counted."""
-        mean = self._sum / self.frames
-        best = int(mean.argmax())
         shares = ", ".join(
             f"{label} {count / self.frames:.1%}" for label, count in self._shares.most_common()
         )
         return [
-            f"whole clip: {self._labels[best]}, mean probability {mean[best]:.3f}",
+            f"whole clip: {self.label}, mean probability {self.probability:.3f}",
             f"frames per label: {shares}",
-            f"label changes: {self._raw_changes} frame by frame, {self._changes} averaged",
+            f"label changes: {self._raw_changes} frame by frame, {self.changes} averaged",
         ]

@@ -158,3 +158,10 @@ def test_an_openvino_model_keeps_its_card(tmp_path: Path) -> None:
     assert artifacts.read_card(tmp_path / "m.xml") == CARD
     compiled = ov.Core().compile_model(tmp_path / "m.xml", "CPU")
     assert compiled(np.array([[1, 2, 3]], np.float32))[0].tolist() == [[2, 4, 6]]
+
+
+def test_names_with_another_ending_are_refused(tmp_path: Path) -> None:
+    for name in ("out.mkv", "out", "out.avi.txt"):
+        with pytest.raises(UserError, match=r"choose a name ending in \.avi or \.mp4"):
+            artifacts.check_output(tmp_path / name, "--output", (".avi", ".mp4"))
+    artifacts.check_output(tmp_path / "new" / "OUT.AVI", "--output", (".avi", ".mp4"))

@@ -1,6 +1,7 @@
 """`predict_video.py` run as a user runs it."""
 
 import csv
+import json
 import os
 import pickle
 import signal
@@ -75,7 +76,7 @@ def test_averaging_removes_the_flicker_and_the_table_says_so(
     done = run_script(
         "predict_video.py", "-m", trained / "model/activity.model",
         "-l", trained / "model/lb.pickle", "-i", clip, "--csv", "frames.csv", "-s", 16,
-        cwd=tmp_path,
+        "--json", "report.json", "--timeline", "timeline.png", cwd=tmp_path,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
@@ -92,6 +93,21 @@ def test_averaging_removes_the_flicker_and_the_table_says_so(
     assert "label changes: 4 frame by frame, 0 averaged" in done.stdout
     assert "frames per label: tennis 100.0%" in done.stdout
     assert "whole clip: tennis, mean probability 0." in done.stdout
+    report = json.loads((tmp_path / "report.json").read_text())
+    assert report["clip"]["frames_decoded"] == report["clip"]["frames_claimed"] == 60
+    assert report["settings"] == {"size": 16, "output": "output/tennis.avi"}
+    assert report["model"]["labels"] == list(COLOURS)
+    assert report["share_of_frames"] == {"tennis": 1.0}
+    assert report["label_changes"] == {"frame_by_frame": 4, "averaged": 0}
+    (segment,) = report["segments"]
+    mean = np.mean([float(row["probability"]) for row in table])
+    assert segment == {
+        "label": "tennis", "start": 0.0, "end": 2.002, "frames": 60,
+        "mean_probability": pytest.approx(mean, abs=2e-6),
+    }  # fmt: skip
+    raw = np.mean([float(row["p_tennis"]) for row in table])
+    assert report["whole_clip"]["mean_probabilities"]["tennis"] == pytest.approx(raw, abs=0.2)
+    assert cv2.imread(str(tmp_path / "timeline.png")) is not None
     # Without -o the video goes to output/ under the name of the clip.
     written = frames(tmp_path / "output" / "tennis.avi")
     original = frames(clip)
@@ -203,6 +219,8 @@ def test_filmed_upright_is_written_upright(trained: Path, tmp_path: Path, run_sc
         (["-i", "clip.avi", "-o", "clip.avi"], 1, "--input and --output are the same file"),
         (["-i", "clip.avi", "--csv", "clip.avi"], 1, "--input and --csv are the same file"),
         (["-i", "clip.avi", "--csv", "model"], 1, "--csv model is a folder"),
+        (["-i", "clip.avi", "--timeline", "t.gif"], 1, "ending in .png, .pdf or .svg"),
+        (["-i", "clip.avi", "--csv", "a", "--json", "a"], 1, "--csv and --json are the same file"),
         (["-i", "clip.avi", "-m", "none"], 1, "--model none is not a file"),
         (["-i", "clip.avi", "-m", "clip.avi"], 1, "was not written by train.py"),
         (["-i", "clip.avi", "-m", "xml.xml"], 1, "was not written by train.py"),

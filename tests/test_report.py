@@ -1,5 +1,7 @@
 import csv
-from itertools import pairwise
+import json
+from dataclasses import astuple
+from itertools import groupby, pairwise
 from pathlib import Path
 
 import numpy as np
@@ -48,7 +50,7 @@ one_hot = st.sampled_from([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]])
 
 @given(st.lists(st.tuples(one_hot, one_hot), min_size=1, max_size=40))
 def test_summary_counts_frames_shares_and_changes(frames: list[tuple[list[float], ...]]) -> None:
-    summary = ClipSummary(LABELS)
+    summary = ClipSummary(LABELS, 25.0)
     for averaged, raw in frames:
         summary.add(prediction(averaged, raw))
     shown = [LABELS[averaged.index(1.0)] for averaged, _ in frames]
@@ -65,8 +67,29 @@ def test_summary_counts_frames_shares_and_changes(frames: list[tuple[list[float]
 
 
 def test_frames_that_were_dropped_are_counted() -> None:
-    summary = ClipSummary(LABELS)
+    summary = ClipSummary(LABELS, 25.0)
     assert summary.skipped == 0
     for frame in (0, 1, 4, 9):
         summary.add(prediction([1.0, 0.0, 0.0], [1.0, 0.0, 0.0], frame))
     assert (summary.frames, summary.skipped) == (4, 6)
+
+
+@given(st.lists(st.tuples(one_hot, st.floats(0.4, 1.0)), min_size=1, max_size=40))
+def test_segments_cover_the_clip(frames: list[tuple[list[float], float]]) -> None:
+    """Against `itertools.groupby`, which sees all frames at once."""
+    summary = ClipSummary(LABELS, 25.0)
+    for index, (direction, height) in enumerate(frames):
+        averaged = [height * value for value in direction]
+        summary.add(prediction(averaged, averaged, index))
+    expected, start = [], 0
+    for label, group in groupby(frames, key=lambda frame: LABELS[frame[0].index(1.0)]):
+        heights = [height for _, height in group]
+        end = start + len(heights)
+        mean = pytest.approx(float(np.mean(heights)), abs=1e-6)
+        expected.append((label, round(start / 25, 3), round(end / 25, 3), len(heights), mean))
+        start = end
+    assert [astuple(segment) for segment in summary.segments] == expected
+    record = summary.record()
+    assert sum(record["share_of_frames"].values()) == pytest.approx(1, abs=1e-5)
+    assert record["label_changes"]["averaged"] == len(expected) - 1
+    assert json.loads(json.dumps(record)) == record

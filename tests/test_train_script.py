@@ -177,7 +177,7 @@ def test_skipped_files_are_named_or_with_strict_an_error(
         ),
         (["-d", "data", "-p", "model/lb.pickle"], 1, "--label-bin and --plot are the same file"),
         (["-d", "data", "-m", "activity.xml"], 1, "are the same file"),
-        (["-d", "data", "-p", "plot.gif"], 1, "must end in one of .png, .pdf, .svg"),
+        (["-d", "data", "-p", "plot.gif"], 1, "choose a name ending in .png, .pdf or .svg"),
         (["-d", "data", "--weights", "none.h5"], 1, "--weights none.h5 is not a file"),
     ],
 )

@@ -6,7 +6,7 @@ import pytest
 from conftest import shared, write_clip
 
 from activity.cli import UserError
-from activity.video import USUAL_FPS, VideoReader, check_video_output, video_writer
+from activity.video import USUAL_FPS, VideoReader, video_writer
 
 
 def greys(path: Path) -> list[float]:
@@ -158,10 +158,3 @@ def test_an_unlikely_frame_rate_is_replaced(
 
         monkeypatch.setattr(cv2, "VideoCapture", Claims)
         assert VideoReader(path).fps == USUAL_FPS
-
-
-def test_outputs_that_cannot_be_are_refused(tmp_path: Path) -> None:
-    for name in ("out.mkv", "out", "out.avi.txt"):
-        with pytest.raises(UserError, match=r"choose a name ending in \.avi or \.mp4"):
-            check_video_output(tmp_path / name)
-    check_video_output(tmp_path / "new" / "OUT.AVI")

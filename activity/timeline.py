@@ -1,0 +1,99 @@
+"""A picture of a clip: every class's probability over time, and the label under it."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from matplotlib import colormaps
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, MaxNLocator
+
+from activity.artifacts import written_whole
+from activity.report import Prediction, Segment
+
+COLUMNS = 2048  # about twice what the picture has pixels for
+
+
+class Timeline:
+    """Collects the probabilities of a clip, in the same memory for 5 seconds and for 2 hours.
+
+    The clip is kept as columns of equally many frames, one frame at first. When they are all used,
+    neighbours are merged.
+    """
+
+    def __init__(self, labels: Sequence[str], fps: float) -> None:
+        self._labels = labels
+        self._fps = fps
+        shape = (COLUMNS, len(labels))
+        self._lowest, self._highest = np.full(shape, np.inf), np.full(shape, -np.inf)
+        self._averaged = np.zeros(shape)
+        self._counts = np.zeros(COLUMNS)
+        self._first: int | None = None
+        self._frames_a_column = 1
+
+    def add(self, prediction: Prediction) -> None:
+        """Take in one frame."""
+        if self._first is None:
+            self._first = prediction.frame
+        while (column := (prediction.frame - self._first) // self._frames_a_column) >= COLUMNS:
+            self._merge()
+        np.minimum(self._lowest[column], prediction.raw, out=self._lowest[column])
+        np.maximum(self._highest[column], prediction.raw, out=self._highest[column])
+        self._averaged[column] += prediction.averaged
+        self._counts[column] += 1
+
+    def _merge(self) -> None:
+        half = COLUMNS // 2
+
+        def fold(values: np.ndarray, reduce: np.ufunc, empty: float) -> None:
+            values[:half] = reduce(values[0::2], values[1::2])
+            values[half:] = empty
+
+        fold(self._lowest, np.minimum, np.inf)
+        fold(self._highest, np.maximum, -np.inf)
+        fold(self._averaged, np.add, 0)
+        fold(self._counts, np.add, 0)
+        self._frames_a_column *= 2
+
+    def curves(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """Return for each used column its time in seconds, and (columns, classes) probabilities.
+
+        These are the lowest and the highest of single frames, and the mean of the averaged ones.
+        """
+        used = np.flatnonzero(self._counts)
+        seconds = ((self._first or 0) + (used + 0.5) * self._frames_a_column) / self._fps
+        averaged = self._averaged[used] / self._counts[used, None]
+        return seconds, self._lowest[used], self._highest[used], averaged
+
+    def save(self, path: Path, title: str, segments: Sequence[Segment]) -> None:
+        """Draw the picture; at least one frame has to be in it."""
+        seconds, lowest, highest, averaged = self.curves()
+        palette = colormaps["tab10" if len(self._labels) <= 10 else "tab20"]
+        colours = {label: palette(index % palette.N) for index, label in enumerate(self._labels)}
+        figure = Figure(figsize=(12, 4.2), layout="constrained")
+        curves, strip = figure.subplots(2, 1, sharex=True, height_ratios=(8, 1))
+        for index, label in enumerate(self._labels):
+            colour = colours[label]
+            curves.fill_between(
+                seconds, lowest[:, index], highest[:, index],
+                step="mid", color=colour, alpha=0.25, linewidth=0.5,
+            )  # fmt: skip
+            curves.plot(seconds, averaged[:, index], color=colour, linewidth=2, label=label)
+        curves.set(ylabel="probability", ylim=(-0.02, 1.02), title=title)
+        curves.grid(alpha=0.3)
+        curves.legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
+        for segment in segments:
+            width = segment.end - segment.start
+            strip.barh(0, width, left=segment.start, color=colours[segment.label])
+        strip.set(yticks=[], ylim=(-0.4, 0.4), xlabel="time (thin: single frames, bold: averaged)")
+        strip.xaxis.set_major_locator(MaxNLocator(10, steps=[1, 2, 3, 6, 10]))
+        strip.xaxis.set_major_formatter(FuncFormatter(_clock))
+        strip.set_xlim(segments[0].start, segments[-1].end)
+        with written_whole(path) as partial:
+            figure.savefig(partial, dpi=100)
+
+
+def _clock(seconds: float, _position: int) -> str:
+    minutes, rest = divmod(seconds, 60)
+    hours, minutes = divmod(int(minutes), 60)
+    return f"{hours}:{minutes:02d}:{rest:02.0f}" if hours else f"{minutes}:{rest:04.1f}"

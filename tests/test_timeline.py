@@ -1,0 +1,50 @@
+"""The timeline keeps what happened, in bounded memory, and becomes a picture."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from activity.report import ClipSummary, Prediction
+from activity.timeline import COLUMNS, Timeline
+
+LABELS = ["a", "b"]
+
+
+def fed(frames: int, peak: int) -> tuple[Timeline, ClipSummary]:
+    """Feed frames of class a, with a single one of class b at `peak`."""
+    timeline, summary = Timeline(LABELS, 25.0), ClipSummary(LABELS, 25.0)
+    for frame in range(frames):
+        raw = np.array([0.1, 0.9] if frame == peak else [0.8, 0.2])
+        one = Prediction(frame, "a", LABELS[int(raw.argmax())], np.array([0.7, 0.3]), raw)
+        timeline.add(one)
+        summary.add(one)
+    return timeline, summary
+
+
+@pytest.mark.parametrize("frames", [1, 125, COLUMNS, COLUMNS + 1, 20 * COLUMNS + 7])
+def test_no_frame_is_lost_when_columns_are_merged(frames: int) -> None:
+    peak = frames * 2 // 3
+    seconds, lowest, highest, averaged = fed(frames, peak)[0].curves()
+    assert len(seconds) <= COLUMNS
+    assert np.all(np.diff(seconds) > 0)
+    assert 0 <= seconds[0] < seconds[-1] + 1e-9 <= (frames + COLUMNS) / 25
+    # One frame of the other class stays visible, however many share its column.
+    column = int(highest[:, 1].argmax())
+    assert highest[column, 1] == 0.9
+    assert lowest[column, 0] == 0.1
+    assert seconds[column] == pytest.approx(peak / 25, abs=20 * 2 / 25)
+    assert np.sum(highest[:, 1] > 0.5) == 1
+    assert averaged == pytest.approx(np.tile([0.7, 0.3], (len(seconds), 1)))
+
+
+def test_becomes_a_picture(tmp_path: Path) -> None:
+    timeline, summary = fed(125, 50)
+    timeline.save(tmp_path / "timeline.png", "a clip", summary.segments)
+    picture = cv2.imread(str(tmp_path / "timeline.png"))
+    assert picture is not None
+    assert picture.shape == (420, 1200, 3)
+    colour = np.array((180, 119, 31))  # the first one of Matplotlib, in BGR
+    rows, _ = np.nonzero(np.abs(picture.astype(int) - colour).sum(axis=2) < 12)
+    assert len(rows) > 10_000  # the strip of the one label
