@@ -177,9 +177,9 @@ def check_paths(args: argparse.Namespace, record_path: Path, copy_path: Path) ->
         "--plot": args.plot,
         "--cache": args.cache,
     }
+    artifacts.check_distinct(outputs | {"--weights": Path(args.weights)})
     for option, path in outputs.items():
         artifacts.check_output(path, option, artifacts.PICTURES if option == "--plot" else ())
-    artifacts.check_distinct(outputs | {"--weights": Path(args.weights)})
     if args.weights != "imagenet" and not Path(args.weights).is_file():
         raise UserError(f"--weights {args.weights} is not a file; name one, or 'imagenet'")
 

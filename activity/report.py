@@ -145,6 +145,7 @@ class ClipSummary:
     def record(self) -> dict[str, Any]:
         """Return the summary as it stands in the JSON report."""
         return {
+            "frames": self.frames,
             "whole_clip": {
                 "label": self.label,
                 "mean_probabilities": {

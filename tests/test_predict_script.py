@@ -97,6 +97,7 @@ def test_averaging_removes_the_flicker_and_the_table_says_so(
     assert report["clip"]["frames_decoded"] == report["clip"]["frames_claimed"] == 60
     assert report["settings"] == {"size": 16, "output": "output/tennis.avi"}
     assert report["model"]["labels"] == list(COLOURS)
+    assert report["frames"] == 60
     assert report["share_of_frames"] == {"tennis": 1.0}
     assert report["label_changes"] == {"frame_by_frame": 4, "averaged": 0}
     (segment,) = report["segments"]
