@@ -11,9 +11,7 @@ import argparse
 import tempfile
 from pathlib import Path
 
-import cv2
-
-from activity.video import VideoReader
+from activity.video import VideoReader, video_writer
 from benchmarks.processes import PYTHON, interleaved, median, processor
 
 TIMES = 10  # how many times longer the clip is on which memory must not grow
@@ -63,17 +61,13 @@ def main() -> None:
 
 def repeated(clip: Path, path: Path) -> Path:
     """Write a clip that shows another one `TIMES` times."""
-    writer = None
-    for _ in range(TIMES):
-        with VideoReader(clip) as reader:
-            for frame in reader:
-                if writer is None:
-                    codec = cv2.VideoWriter.fourcc(*"mp4v")
-                    size = (frame.shape[1], frame.shape[0])
-                    writer = cv2.VideoWriter(str(path), cv2.CAP_FFMPEG, codec, reader.fps, size)
-                writer.write(frame)
-    if writer is not None:
-        writer.release()
+    with VideoReader(clip) as reader:
+        fps = reader.fps
+    with video_writer(path, fps) as writer:
+        for _ in range(TIMES):
+            with VideoReader(clip) as reader:
+                for frame in reader:
+                    writer.write(frame)
     return path
 
 

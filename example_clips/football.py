@@ -18,7 +18,7 @@ from example_clips.scene import (
 
 # Metres; the origin is the middle of the goal, y points away from the camera.
 GOAL, CROSSBAR = 3.66, 2.44
-RED_SHIRT, BLUE_SHIRT, NET = (40, 40, 205), (190, 110, 40), (190, 195, 190)
+RED_SHIRT, BLUE_SHIRT, NAVY, NET = (40, 40, 205), (190, 110, 40), (60, 30, 20), (190, 195, 190)
 
 
 def draw(time: float) -> np.ndarray:
@@ -38,13 +38,11 @@ def draw(time: float) -> np.ndarray:
         red = number % 2 == 0
         draw_figure(
             frame, camera, (x + speed * time, y), running(9 * time + number, facing),
-            RED_SHIRT if red else BLUE_SHIRT, WHITE if red else (60, 30, 20),
-            (40, 40, 205) if red else WHITE,
+            RED_SHIRT if red else BLUE_SHIRT, WHITE if red else NAVY,
+            RED_SHIRT if red else WHITE,
         )  # fmt: skip
     striker = -3 + 1.2 * time
-    draw_figure(
-        frame, camera, (striker, -12.6), running(9 * time, 1), BLUE_SHIRT, (60, 30, 20), WHITE
-    )
+    draw_figure(frame, camera, (striker, -12.6), running(9 * time, 1), BLUE_SHIRT, NAVY, WHITE)
     ball_place = (striker + 0.7 + 0.2 * np.sin(4 * time), -12.8, 0.13)
     ball(frame, camera, ball_place, 0.16, (250, 250, 250))
     column, row = camera.pixel(*ball_place)
