@@ -168,6 +168,11 @@ def test_wrong_labels_are_refused(folder: Path, labels: list[str], message: str)
         dataset.find_files(folder, labels)
 
 
+def test_an_empty_folder_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="0 classes"):
+        dataset.find_files(tmp_path, ["all"])
+
+
 def test_too_few_distinct_images_are_refused(folder: Path) -> None:
     tennis = sorted((folder / "tennis").iterdir())
     for path in tennis[3:]:
