@@ -1,4 +1,4 @@
-"""Label every frame of a video with a trained model, without flicker.
+"""Label every frame of videos with a trained model, without flicker.
 
     python predict_video.py --model model/activity.xml --label-bin model/lb.pickle \\
         --input clip.mp4 --output output/clip.avi --size 128
@@ -10,33 +10,44 @@ Reading, the model, and drawing with writing are three stages that run at the sa
 """
 
 import argparse
+import sys
 import time
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import ExitStack, closing
-from dataclasses import asdict
-from itertools import tee
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing, redirect_stdout
+from dataclasses import asdict, dataclass
+from itertools import islice, tee
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
 from activity import artifacts
-from activity.cli import Parser, StopSignal, at_least, file_path, run
+from activity.cli import Parser, Progress, Stop, UserError, at_least, file_path, number_from, run
 from activity.engine import KERAS_BATCH, OPENVINO_BATCH, Engine, load_engine
-from activity.overlay import draw_label
+from activity.outputs import ENDINGS, check_outputs, plan_outputs
+from activity.overlay import draw_rows
 from activity.pipeline import latest, prefetch
 from activity.preprocessing import resize
-from activity.report import ClipSummary, Prediction, frame_table
+from activity.report import (
+    UNCERTAIN,
+    ClipResult,
+    ClipSummary,
+    Prediction,
+    Report,
+    SummaryTable,
+    frame_table,
+)
 from activity.smoothing import RollingAverage
-from activity.video import CODECS, Preview, VideoReader, source_name, video_writer
+from activity.sources import find_sources, is_stream, names_several, source_names
+from activity.video import Preview, VideoReader, video_writer
 
 # Frames that wait between two stages: enough to smooth them out, few enough to fit in memory.
 AHEAD = 4
+SETTINGS = ("size", "min_probability", "start", "end", "stride")  # what the labels depend on
 
 
 def parse_args() -> argparse.Namespace:
     """Read the command line."""
-    parser = Parser(description="Label every frame of a video, without flicker.")
+    parser = Parser(description="Label every frame of videos, without flicker.")
     # Two lines an argument read like a table.
     # fmt: off
     add = parser.add_argument_group("files").add_argument
@@ -45,23 +56,42 @@ def parse_args() -> argparse.Namespace:
         "(default: %(default)s)")
     add("-l", "--label-bin", type=file_path, default=Path("model/lb.pickle"), metavar="FILE",
         help="its class names (default: %(default)s)")
-    add("-i", "--input", required=True, metavar="FILE",
-        help="video to label; or the number of a camera, or the address of a stream")
+    add("-i", "--input", nargs="+", required=True, metavar="CLIP",
+        help="what to label: videos, folders of them, patterns like 'clips/*.mp4', the number of a "
+        "camera, the address of a stream. For more than one video each output is a folder")
     add("-o", "--output", type=file_path, metavar="FILE",
-        help="annotated video, .avi or .mp4 (default: output/<name of the input>.avi)")
+        help="annotated video, .avi or .mp4 (default: output/<name of the clip>.avi)")
     add("--csv", type=file_path, metavar="FILE",
         help="table with one row a frame")
     add("--json", type=file_path, metavar="FILE",
         help="report: clip, model, settings, segments of equal labels, shares, label changes")
     add("--timeline", type=file_path, metavar="FILE",
         help="picture of all probabilities over time, .png, .pdf or .svg")
+    add("--overwrite", action="store_true",
+        help="replace outputs that exist")
     add = parser.add_argument_group("prediction").add_argument
     add("-s", "--size", type=at_least(1), default=128, metavar="K",
-        help="average over the last K frames; 1 shows the raw labels (default: %(default)s)")
+        help="average over the last K predictions; 1 shows the raw labels (default: %(default)s)")
+    add("--min-probability", type=number_from(0, 1), default=0.0, metavar="P",
+        help=f"label it '{UNCERTAIN}' where the averaged probability is lower "
+        "(default: %(default)g)")
+    add("--start", type=number_from(0), default=0.0, metavar="SECONDS",
+        help="where to begin (default: %(default)g)")
+    add("--end", type=number_from(0), metavar="SECONDS",
+        help="where to stop (default: the end of the clip)")
+    add("--stride", type=at_least(1), default=1, metavar="N",
+        help="classify every Nth frame; those between are written, too, and keep the label "
+        "(default: %(default)s)")
     add("--batch-size", type=at_least(1), metavar="N",
-        help="frames a call of the model; changes no result "
-        f"(default: {OPENVINO_BATCH} with OpenVINO, {KERAS_BATCH} with Keras, 1 for live sources)")
-    preview = parser.add_argument_group("preview window; q or Esc ends the run")
+        help="frames a call of the model; changes no result (default: "
+        f"{OPENVINO_BATCH} with OpenVINO, {KERAS_BATCH} with Keras; always 1 for a camera, a "
+        "stream or a stride)")
+    add = parser.add_argument_group("what is shown").add_argument
+    add("--top", type=at_least(1), default=1, metavar="K",
+        help="draw the K most probable classes (default: %(default)s)")
+    add("--quiet", action="store_true",
+        help="print errors only")
+    preview = parser.add_argument_group("preview window; space pauses, q or Esc ends the run")
     add = preview.add_mutually_exclusive_group().add_argument
     add("--no-preview", action="store_true",
         help="do not open a window")
@@ -69,135 +99,185 @@ def parse_args() -> argparse.Namespace:
         help="show frames no faster than they were filmed")
     # fmt: on
     args = parser.parse_args()
-    if args.output is None:
-        args.output = Path("output", f"{source_name(args.input)}.avi")
+    if args.end is not None and args.end <= args.start:
+        parser.error(f"--end {args.end:g} is not after --start {args.start:g}")
     return args
 
 
+@dataclass(frozen=True)
+class Classifier:
+    """A model ready to run, its card, and its class names in the order of its outputs."""
+
+    engine: Engine
+    card: artifacts.ModelCard
+    labels: Sequence[str]
+
+
 def main() -> int:
-    """Run the script and return the exit code: 0, or 128 plus the number of a signal."""
+    """Run the script; return the exit code: 0, 1 if a clip failed, 128 plus a signal's number."""
     args = parse_args()
 
     # What can go wrong is found out before the model is loaded, which takes seconds with Keras.
     labels = artifacts.load_labels(args.label_bin)
     card = artifacts.read_card(args.model)
     card.require_labels(labels, args.label_bin)
-    wanted = {
-        "--output": args.output,
-        "--csv": args.csv,
-        "--json": args.json,
-        "--timeline": args.timeline,
-    }
-    outputs = {option: path for option, path in wanted.items() if path is not None}
+    sources, several = find_sources(args.input), names_several(args.input)
+    wanted = {kind: getattr(args, kind) for kind in ENDINGS if getattr(args, kind)}
+    plans = plan_outputs(wanted, source_names(sources), several)
     artifacts.check_distinct(
-        {
-            "--input": Path(args.input),
-            "--model": args.model,
-            "--label-bin": args.label_bin,
-        }
-        | outputs
+        [("--input", Path(source)) for source in sources]
+        + [("--model", args.model), ("--label-bin", args.label_bin)]
+        + [(f"--{kind}", path) for outputs in plans for kind, path in outputs.items()]
     )
+
+    classifier = None
+    failed = False
+    stop = Stop()
     with ExitStack() as stack:
-        reader = stack.enter_context(VideoReader(args.input))
-        endings = {"--output": tuple(CODECS), "--timeline": artifacts.PICTURES}
-        for option, path in outputs.items():
-            artifacts.check_output(path, option, endings.get(option, ()))
-        preview = None
-        if not args.no_preview:
-            realtime_fps = reader.fps if args.realtime else None
-            preview = stack.enter_context(Preview(Path(args.input).name, realtime_fps))
+        if args.quiet:
+            stack.enter_context(redirect_stdout(None))
+        preview = None if args.no_preview else stack.enter_context(Preview(stop))
+        table = SummaryTable(sources, labels) if several else None
+        for source, outputs in zip(sources, plans, strict=True):
+            try:
+                with VideoReader(source, args.start, args.end) as reader:
+                    check_outputs(outputs, args.overwrite)
+                    if classifier is None:
+                        # Neither frames of a live source nor those of a stride wait for a batch.
+                        prompt = args.stride > 1 or any(map(is_stream, sources))
+                        engine = load_engine(args.model, args.batch_size, prompt)
+                        classifier = Classifier(engine, card, labels)
+                    result = label_clip(source, reader, classifier, outputs, preview, stop, args)
+            except UserError as error:
+                if table is None:
+                    raise
+                print(f"error: {error}", file=sys.stderr)
+                failed = True
+                continue
+            print(table.row(result) if table else result.text())
+            if stop.wanted:
+                break
+    return 128 + stop.signal if stop.signal else int(failed)
 
-        # A live source does not wait until a batch is full.
-        engine = load_engine(args.model, 1 if reader.live else args.batch_size)
-        writer = stack.enter_context(video_writer(args.output, reader.fps))
-        table = None
-        if args.csv:
-            table = stack.enter_context(frame_table(args.csv, labels, reader.fps))
 
-        seen = read(reader, card)
+def label_clip(
+    source: str,
+    reader: VideoReader,
+    classifier: Classifier,
+    outputs: Mapping[str, Path],
+    preview: Preview | None,
+    stop: Stop,
+    args: argparse.Namespace,
+) -> ClipResult:
+    """Label one clip and write its outputs."""
+    labels, title = classifier.labels, Path(source).name
+    summary = ClipSummary(labels, reader.fps)
+    reports: list[Report] = [summary]
+    with ExitStack() as stack:
+        writer = stack.enter_context(video_writer(outputs["output"], reader.fps))
+        if "csv" in outputs:
+            reports.append(stack.enter_context(frame_table(outputs["csv"], labels, reader.fps)))
+        if "timeline" in outputs:
+            from activity.timeline import Timeline  # Matplotlib takes a second to import
+
+            timeline = Timeline(labels, reader.fps)
+            reports.append(timeline)
+        if preview:
+            preview.begin(title, reader.fps if args.realtime else None)
+
+        seen = read(reader, classifier.card)
         frames = stack.enter_context(
             closing(latest(seen) if reader.live else prefetch(seen, AHEAD))
         )
         predictions = stack.enter_context(
-            closing(prefetch(predict(frames, engine, labels, args.size), AHEAD))
+            closing(prefetch(predict(frames, classifier, args), AHEAD))
         )
-
-        summary = ClipSummary(labels, reader.fps)
-        timeline = None
-        if args.timeline:
-            from activity.timeline import Timeline  # Matplotlib takes a second to import
-
-            timeline = Timeline(labels, reader.fps)
-        progress = stack.enter_context(tqdm(total=reader.claimed, unit="frame", disable=None))
-        stop = StopSignal()
+        progress = stack.enter_context(Progress(reader.expected, "frames", title, args.quiet))
         started = time.monotonic()
-        stopped = False
         for frame, prediction in predictions:
-            draw_label(frame, f"activity: {prediction.label}")
+            draw_rows(frame, overlay_rows(prediction, labels, args.top))
             writer.write(frame)
-            if table:
-                table.write(prediction)
-            if timeline:
-                timeline.add(prediction)
-            summary.add(prediction)
+            for each in reports:
+                each.add(prediction)
+            progress.set_postfix_str(prediction.label, refresh=False)
             progress.update()
-            closed = preview is not None and not preview.show(frame)
+            if preview:
+                preview.show(frame)
             reader.recycle(frame)
-            stopped = closed or stop.number > 0
-            if stopped:
+            if stop.wanted:
                 break
         seconds = time.monotonic() - started
 
-    if timeline:
-        timeline.save(args.timeline, Path(args.input).name, summary.segments)
-    if args.json:
+    if "timeline" in outputs:
+        timeline.save(outputs["timeline"], title, summary.segments)
+    if "json" in outputs:
         report = {
             "clip": {
-                "input": args.input,
+                "input": source,
                 "fps": reader.fps,
                 "frames_decoded": reader.decoded,
                 "frames_claimed": reader.claimed,
             },
-            "model": {"file": args.model, "labels": labels} | asdict(card),
-            "settings": {"size": args.size, "output": args.output},
+            "model": {"file": args.model, "labels": labels} | asdict(classifier.card),
+            "settings": {name: getattr(args, name) for name in SETTINGS},
+            "outputs": outputs,
         }
-        artifacts.save_json(report | summary.record(), args.json)
+        artifacts.save_json(report | summary.record(), outputs["json"])
 
-    print(f"{args.output}: {summary.frames} frames, {summary.frames / seconds:.1f} frames/s")
+    notes = []
     if summary.skipped:
-        print(f"skipped {summary.skipped} frames to keep up with the source")
-    if stopped:
-        print("ended before the end of the clip")
-    elif reader.claimed and reader.decoded != reader.claimed:
-        print(f"decoded {reader.decoded} frames, the file claims {reader.claimed}")
-    for line in summary.lines():
-        print(line)
-    return 128 + stop.number if stopped and stop.number else 0
+        notes.append(f"skipped {summary.skipped} frames to keep up with the source")
+    if stop.wanted:
+        notes.append("ended before the end of the clip")
+    elif reader.claimed and reader.decoded != min(reader.claimed, reader.end):
+        notes.append(f"decoded {reader.decoded} frames, the file claims {reader.claimed}")
+    return ClipResult(source, outputs["output"], summary, seconds, notes)
 
 
 def read(
     reader: VideoReader, card: artifacts.ModelCard
 ) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
     """Yield each frame's number, the (H, W, 3) BGR frame, and what the model is to see of it."""
-    for number, frame in enumerate(reader):
+    for frame in reader:
         # OpenCV decodes to BGR, the model takes RGB.
-        yield number, frame, resize(frame, card.resize, card.input_size)[..., ::-1]
+        yield reader.decoded - 1, frame, resize(frame, card.resize, card.input_size)[..., ::-1]
 
 
 def predict(
     frames: Iterable[tuple[int, np.ndarray, np.ndarray]],
-    engine: Engine,
-    labels: Sequence[str],
-    size: int,
+    classifier: Classifier,
+    args: argparse.Namespace,
 ) -> Iterator[tuple[np.ndarray, Prediction]]:
-    """Yield each (H, W, 3) BGR frame with its label, averaged over the last `size` frames."""
-    average = RollingAverage(size)
+    """Yield each (H, W, 3) BGR frame with its label, averaged over the last predictions."""
+    labels = classifier.labels
+    average = RollingAverage(args.size)
     frames, seen = tee(frames)
-    outputs = engine.stream(image for _, _, image in seen)
-    for (number, frame, _), raw in zip(frames, outputs, strict=True):
-        averaged = average.update(raw)
-        label, raw_label = labels[int(averaged.argmax())], labels[int(raw.argmax())]
+    outputs = classifier.engine.stream(image for _, _, image in islice(seen, 0, None, args.stride))
+    for index, (number, frame, _) in enumerate(frames):
+        if index % args.stride == 0:
+            raw = next(outputs)
+            averaged = average.update(raw)
+            label = labels[int(averaged.argmax())]
+            if averaged.max() < args.min_probability:
+                label = UNCERTAIN
+            raw_label = labels[int(raw.argmax())]
         yield frame, Prediction(number, label, raw_label, averaged, raw)
+
+
+def overlay_rows(
+    prediction: Prediction, labels: Sequence[str], top: int
+) -> list[tuple[str, float]]:
+    """Return what is drawn on a frame: texts and probabilities, the label first."""
+    averaged = prediction.averaged
+    rows = [(f"activity: {prediction.label}", float(averaged.max()))]
+    if top > 1:
+        best = averaged.argsort()[::-1][:top]
+        rows += [
+            (labels[index], float(averaged[index]))
+            for index in best
+            if labels[index] != prediction.label
+        ]
+    return rows
 
 
 if __name__ == "__main__":

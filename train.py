@@ -15,10 +15,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from tqdm import tqdm
 
 from activity import artifacts
-from activity.cli import Parser, UserError, at_least, file_path, run
+from activity.cli import Parser, Progress, UserError, at_least, file_path, run
 from activity.preprocessing import RESIZE_RULES
 
 if TYPE_CHECKING:
@@ -106,7 +105,7 @@ def main() -> int:
         f"features: {len(train)} training images with {len(train_views)} views each and "
         f"{len(test)} test images, {total} to compute"
     )
-    with tqdm(total=total, unit="view", disable=None) as progress:
+    with Progress(total, "views") as progress:
         extractor.fill(missing, progress.update)
 
     # Large batches are fast, but few images need small ones, or the head would take too few steps.
@@ -177,7 +176,7 @@ def check_paths(args: argparse.Namespace, record_path: Path, copy_path: Path) ->
         "--plot": args.plot,
         "--cache": args.cache,
     }
-    artifacts.check_distinct(outputs | {"--weights": Path(args.weights)})
+    artifacts.check_distinct([*outputs.items(), ("--weights", Path(args.weights))])
     for option, path in outputs.items():
         artifacts.check_output(path, option, artifacts.PICTURES if option == "--plot" else ())
     if args.weights != "imagenet" and not Path(args.weights).is_file():

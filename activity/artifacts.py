@@ -8,7 +8,7 @@ import shutil
 import tempfile
 import xml.etree.ElementTree as ElementTree
 import zipfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -63,9 +63,10 @@ def check_output(path: Path, option: str, endings: Sequence[str] = ()) -> None:
     `endings` are those its name may have, any if there are none.
     """
     if endings and path.suffix.lower() not in endings:
+        *others, last = endings
         raise UserError(
-            f"{option} {path} ends in {path.suffix or 'nothing'!r}; "
-            f"choose a name ending in {', '.join(endings[:-1])} or {endings[-1]}"
+            f"{option} {path} ends in {path.suffix or 'nothing'!r}; choose a name ending in "
+            + (f"{', '.join(others)} or {last}" if others else last)
         )
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -81,10 +82,10 @@ def check_output(path: Path, option: str, endings: Sequence[str] = ()) -> None:
         raise UserError(f"{option} {path} is a folder; name a file in it")
 
 
-def check_distinct(files: Mapping[str, Path]) -> None:
-    """Raise `UserError` if two of the files, by the option that names them, are the same one."""
+def check_distinct(files: Iterable[tuple[str, Path]]) -> None:
+    """Raise `UserError` if files that different options name are the same one."""
     options: dict[Path, str] = {}
-    for option, path in files.items():
+    for option, path in files:
         first = options.setdefault(path.resolve(), option)
         if first != option:
             raise UserError(f"{first} and {option} are the same file, {path}; name different ones")

@@ -1,13 +1,18 @@
-"""What both command lines share: one-line errors, bounded numbers, signals and exit codes."""
+"""What both command lines share: numbers, one-line errors, progress, signals and exit codes."""
 
 import argparse
+import math
 import os
 import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
-from typing import NoReturn
+from typing import Any, NoReturn
+
+from tqdm import tqdm
+
+SECONDS_A_LINE = 10  # of progress, where there is no terminal
 
 
 class UserError(Exception):
@@ -36,6 +41,22 @@ def at_least(minimum: int) -> Callable[[str], int]:
     return whole_number
 
 
+def number_from(minimum: float, maximum: float = math.inf) -> Callable[[str], float]:
+    """Return an argparse type: a finite number from `minimum` to `maximum`."""
+
+    def number(text: str) -> float:
+        try:
+            value = float(text)
+        except ValueError:
+            value = math.nan
+        if not minimum <= value <= maximum or math.isinf(value):
+            limits = f"{minimum:g} up" if math.isinf(maximum) else f"{minimum:g} to {maximum:g}"
+            raise argparse.ArgumentTypeError(f"{text!r} is not a number from {limits}")
+        return value
+
+    return number
+
+
 def file_path(text: str) -> Path:
     """Return a path as an argparse type; it has to end in the name of a file."""
     path = Path(text)
@@ -44,21 +65,48 @@ def file_path(text: str) -> Path:
     return path
 
 
-class StopSignal:
-    """Turns the first Ctrl-C or SIGTERM into a wish that a loop can look at between two steps.
+class Progress(tqdm):  # type: ignore[misc]
+    """A bar on a terminal; elsewhere, as in a log, a line now and then."""
 
-    So a frame is never half-written. A second signal ends the program at once.
+    LINE = "{l_bar} {n_fmt}/{total_fmt}{unit} [{elapsed}<{remaining}, {rate_fmt}{postfix}]"
+
+    def __init__(
+        self, total: int | None, unit: str, name: str | None = None, quiet: bool = False
+    ) -> None:
+        style: dict[str, Any] = {"dynamic_ncols": True}
+        if not sys.stderr.isatty():
+            style = {"mininterval": SECONDS_A_LINE, "delay": SECONDS_A_LINE, "miniters": 1}
+            if total is not None:
+                style["bar_format"] = self.LINE
+        super().__init__(desc=name, total=total, unit=f" {unit}", disable=quiet, **style)
+
+    @staticmethod
+    def status_printer(file: Any) -> Callable[[str], object]:
+        """Return what prints a status; tqdm asks for it."""
+        if file.isatty():
+            printer: Callable[[str], object] = tqdm.status_printer(file)
+            return printer
+        return lambda status: print(status, file=file, flush=True)
+
+
+class Stop:
+    """The wish to end the run, which a loop can look at between two steps.
+
+    The first Ctrl-C or SIGTERM becomes such a wish, so that a frame is never half-written. A second
+    one ends the program at once.
     """
 
     def __init__(self) -> None:
-        self.number = 0
+        self.wanted = False
+        self.signal: int | None = None  # the number of the one that came
         self._previous = {
             number: signal.signal(number, self._handle)
             for number in (signal.SIGINT, signal.SIGTERM)
         }
 
     def _handle(self, number: int, _frame: FrameType | None) -> None:
-        self.number = number
+        self.wanted = True
+        self.signal = number
         for other, handler in self._previous.items():
             signal.signal(other, handler)
 

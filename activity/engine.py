@@ -29,17 +29,20 @@ class Engine(Protocol):
     def stream(self, images: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
         """Yield the (outputs,) float32 outputs of (height, width, 3) uint8 RGB images, in order.
 
-        It takes some images more than it has yielded outputs.
+        It takes some images more than it has yielded outputs, unless it was loaded as `prompt`.
         """
 
 
-def load_engine(path: Path, batch_size: int | None = None) -> Engine:
+def load_engine(path: Path, batch_size: int | None = None, prompt: bool = False) -> Engine:
     """Load a model for inference: OpenVINO for a name ending in `.xml`, Keras for any other.
 
-    Raises `UserError` if it cannot be loaded.
+    If `prompt`, it computes one image at a time and answers before it takes the next one. Raises
+    `UserError` if it cannot be loaded.
     """
+    if prompt:
+        batch_size = 1
     if path.suffix == ".xml":
-        return OpenVINOEngine(load_openvino_model(path), batch_size or OPENVINO_BATCH)
+        return OpenVINOEngine(load_openvino_model(path), batch_size or OPENVINO_BATCH, prompt)
     return KerasEngine(load_model(path), batch_size or KERAS_BATCH)
 
 
@@ -74,19 +77,23 @@ class KerasEngine:
 class OpenVINOEngine:
     """Runs an OpenVINO model: several batches at the same time, each on a core of its own.
 
-    What is not int8 runs in bfloat16 where the processor can, as OpenVINO does by itself.
+    If `prompt`, it is one batch on all cores. What is not int8 runs in bfloat16 where the processor
+    can, as OpenVINO does by itself.
     """
 
-    def __init__(self, model: "openvino.Model", batch_size: int = OPENVINO_BATCH) -> None:
+    def __init__(
+        self, model: "openvino.Model", batch_size: int = OPENVINO_BATCH, prompt: bool = False
+    ) -> None:
         import openvino as ov
 
         self._batch_size = batch_size
         shape = model.inputs[0].partial_shape
         shape[0] = batch_size
         model.reshape(shape)
-        compiled = ov.Core().compile_model(model, "CPU", {"PERFORMANCE_HINT": "THROUGHPUT"})
+        hint = "LATENCY" if prompt else "THROUGHPUT"
+        compiled = ov.Core().compile_model(model, "CPU", {"PERFORMANCE_HINT": hint})
         # One more than can run at the same time, so that none of them waits for the next batch.
-        count = compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS") + 1
+        count = 1 if prompt else compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS") + 1
         self._requests = [compiled.create_infer_request() for _ in range(count)]
 
     def stream(self, images: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
@@ -96,13 +103,13 @@ class OpenVINOEngine:
         for request, batch in zip(
             cycle(self._requests), batches(images, self._batch_size), strict=False
         ):
-            if len(running) == len(self._requests):
-                yield from _finished(*running.popleft())
             inputs = request.get_input_tensor().data
             for row, image in enumerate(batch):
                 inputs[row] = image
             request.start_async()
             running.append((request, len(batch)))
+            if len(running) == len(self._requests):
+                yield from _finished(*running.popleft())
         for request, rows in running:
             yield from _finished(request, rows)
 

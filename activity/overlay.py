@@ -1,42 +1,59 @@
 """What is drawn on a frame."""
 
+from collections.abc import Sequence
 from functools import lru_cache
 
 import cv2
 import numpy as np
 
-# Text height as a share of the frame's shorter side, and the least that can be read, in pixels.
+# Text height as a share of the frame's shorter side, and the most of a frame that may be covered.
 TEXT_SHARE = 0.06
-SMALLEST_TEXT = 12
+LARGEST_SHARE = 0.1
+ROW = 1.9  # height of a row, text and bar, in text heights
 # Unlike the stroke fonts it knows more than ASCII: class names are the user's.
 FONT = cv2.FontFace("sans")
 WEIGHT = 600  # semi-bold; 400 is regular
+WHITE = (255, 255, 255)
 
 
-def draw_label(frame: np.ndarray, text: str) -> None:
-    """Draw a line of text in the top left of an (H, W, 3) uint8 BGR frame, in place.
+def draw_rows(frame: np.ndarray, rows: Sequence[tuple[str, float]]) -> None:
+    """Draw a text and its probability in each row, with a thin bar, in place on a frame.
 
-    It stands on a darkened plate that keeps it legible anywhere. The size follows the frame, from
-    160p to 4K, and shrinks where the text would not fit.
+    `frame` is (H, W, 3) uint8 BGR. The rows stand in its top left on a darkened plate that keeps
+    them legible anywhere. They follow the size of the frame, from 160p to 4K, and shrink where they
+    would not fit or cover too much of it.
     """
-    size, width = _fit(text, *frame.shape[:2])
-    margin = size // 2
-    plate = frame[margin : margin + 2 * size, margin : 2 * margin + width + size]
+    # Measured with the widest number, so that the plate does not breathe with the digits.
+    size, width = _fit(tuple(f"{text} 100%" for text, _ in rows), *frame.shape[:2])
+    if size == 0:
+        return
+    row, margin = round(ROW * size), size // 2
+    top, left = margin, 2 * margin
+    plate = frame[top : top + row * len(rows) + margin, margin : left + width + margin]
     plate //= 4
-    origin = (2 * margin, margin + round(1.35 * size))
-    cv2.putText(frame, text, origin, (255, 255, 255), FONT, size, WEIGHT)
+    thickness = max(1, size // 8)
+    for text, probability in rows:
+        origin = (left, top + round(1.25 * size))
+        cv2.putText(frame, f"{text} {probability:.0%}", origin, WHITE, FONT, size, WEIGHT)
+        bar = frame[top + round(1.6 * size) :][:thickness, left : left + width]
+        bar //= 2
+        bar += 64
+        bar[:, : round(width * probability)] = WHITE
+        top += row
 
 
 @lru_cache  # a clip has few labels, and measuring text takes longer than drawing it
-def _fit(text: str, height: int, width: int) -> tuple[int, int]:
-    """Return the size of a text and its width in pixels, on a frame of this height and width."""
-    size = max(SMALLEST_TEXT, round(TEXT_SHARE * min(height, width)))
-    text_width = _width(text, size)
-    room = width - 2 * size
-    if text_width > room > 0:
-        size = max(1, size * room // text_width)
-        text_width = _width(text, size)
-    return size, text_width
+def _fit(texts: tuple[str, ...], height: int, width: int) -> tuple[int, int]:
+    """Return the size of the text and the width of the longest in pixels; 0 for no room."""
+    for size in range(round(TEXT_SHARE * min(height, width)), 0, -1):
+        text_width = max(_width(text, size) for text in texts)
+        margin = size // 2
+        plate_width = text_width + 2 * margin
+        plate_height = round(ROW * size) * len(texts) + margin
+        fits = plate_width + margin <= width and plate_height + margin <= height
+        if fits and plate_width * plate_height <= LARGEST_SHARE * height * width:
+            return size, text_width
+    return 0, 0
 
 
 def _width(text: str, size: int) -> int:

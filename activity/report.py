@@ -6,11 +6,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, Protocol, TextIO
 
 import numpy as np
 
 from activity.artifacts import written_whole
+
+UNCERTAIN = "uncertain"
 
 
 @dataclass(frozen=True)
@@ -18,7 +20,7 @@ class Prediction:
     """What is known about one frame."""
 
     frame: int  # its number in the clip, from 0
-    label: str  # of the largest averaged probability
+    label: str  # of the largest averaged probability, or UNCERTAIN
     raw_label: str  # of the largest probability of this frame alone
     averaged: np.ndarray  # (classes,) rolling mean of the probabilities
     raw: np.ndarray  # (classes,) probabilities of this frame alone
@@ -36,7 +38,7 @@ class FrameTable:
             + [f"p_{label}" for label in labels]
         )
 
-    def write(self, prediction: Prediction) -> None:
+    def add(self, prediction: Prediction) -> None:
         """Append the row of a frame; times count from 0 at the constant frame rate."""
         self._rows.writerow(
             [
@@ -78,7 +80,8 @@ class ClipSummary:
         self._fps = fps
         self._sum = np.zeros(len(labels))
         self._shares: Counter[str] = Counter()
-        self._raw_changes = 0
+        self.raw_changes = 0
+        self.skipped = 0  # frames that were dropped between those counted
         self._finished: list[Segment] = []
         self._first: Prediction | None = None  # of the segment that goes on
         self._last: Prediction | None = None
@@ -90,7 +93,8 @@ class ClipSummary:
         if self._first is None or self._last is None:
             self._first = prediction
         else:
-            self._raw_changes += prediction.raw_label != self._last.raw_label
+            self.skipped += prediction.frame - self._last.frame - 1
+            self.raw_changes += prediction.raw_label != self._last.raw_label
             if prediction.label != self._last.label:
                 self._finished.append(self._segment(prediction.frame))
                 self._first, self._segment_frames, self._segment_sum = prediction, 0, 0.0
@@ -114,11 +118,6 @@ class ClipSummary:
     def frames(self) -> int:
         """The number of frames counted."""
         return self._shares.total()
-
-    @property
-    def skipped(self) -> int:
-        """The number of frames between those counted, and before the first."""
-        return 0 if self._last is None else self._last.frame + 1 - self.frames
 
     @property
     def segments(self) -> list[Segment]:
@@ -156,7 +155,7 @@ class ClipSummary:
             "share_of_frames": {
                 label: round(count / self.frames, 6) for label, count in self._shares.most_common()
             },
-            "label_changes": {"frame_by_frame": self._raw_changes, "averaged": self.changes},
+            "label_changes": {"frame_by_frame": self.raw_changes, "averaged": self.changes},
             "segments": [asdict(segment) for segment in self.segments],
         }
 
@@ -168,5 +167,61 @@ class ClipSummary:
         return [
             f"whole clip: {self.label}, mean probability {self.probability:.3f}",
             f"frames per label: {shares}",
-            f"label changes: {self._raw_changes} frame by frame, {self.changes} averaged",
+            f"label changes: {self.raw_changes} frame by frame, {self.changes} averaged",
         ]
+
+
+class Report(Protocol):
+    """What takes in the prediction of one frame after the other."""
+
+    def add(self, prediction: Prediction) -> None:
+        """Take in one frame."""
+
+
+@dataclass(frozen=True)
+class ClipResult:
+    """What a run has to say about one clip."""
+
+    clip: str
+    video: Path
+    summary: ClipSummary
+    seconds: float
+    notes: Sequence[str]  # what a user may not expect
+
+    @property
+    def rate(self) -> float:
+        """Frames/s, from the first to the last."""
+        return self.summary.frames / self.seconds
+
+    def text(self) -> str:
+        """Return it with a fact a line."""
+        first = f"{self.video}: {self.summary.frames} frames, {self.rate:.1f} frames/s"
+        return "\n".join([first, *self.notes, *self.summary.lines()])
+
+
+class SummaryTable:
+    """A line for each of several clips; columns are as wide as the names that may come."""
+
+    def __init__(self, clips: Sequence[str], labels: Sequence[str]) -> None:
+        self._clip = max(map(len, ["clip", *clips]))
+        self._label = max(map(len, ["label", *labels]))
+        self._headed = False
+
+    def row(self, result: ClipResult) -> str:
+        """Return the line of a clip, under a heading if it is the first."""
+        summary = result.summary
+        line = (
+            f"{result.clip:{self._clip}}  {summary.label:{self._label}}"
+            f"  {summary.probability:11.3f}  {summary.raw_changes:11d}  {summary.changes:16d}"
+            f"  {summary.frames:7d}  {result.rate:8.1f}  {result.video}"
+        )
+        if result.notes:
+            line += f" ({'; '.join(result.notes)})"
+        if not self._headed:
+            self._headed = True
+            head = (
+                f"{'clip':{self._clip}}  {'label':{self._label}}"
+                "  probability  raw changes  averaged changes   frames  frames/s  video"
+            )
+            line = f"{head}\n{line}"
+        return line

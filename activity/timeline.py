@@ -5,11 +5,12 @@ from pathlib import Path
 
 import numpy as np
 from matplotlib import colormaps
+from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from activity.artifacts import written_whole
-from activity.report import Prediction, Segment
+from activity.report import UNCERTAIN, Prediction, Segment
 
 COLUMNS = 2048  # about twice what the picture has pixels for
 
@@ -70,6 +71,7 @@ class Timeline:
         seconds, lowest, highest, averaged = self.curves()
         palette = colormaps["tab10" if len(self._labels) <= 10 else "tab20"]
         colours = {label: palette(index % palette.N) for index, label in enumerate(self._labels)}
+        colours.setdefault(UNCERTAIN, to_rgba("lightgrey"))
         figure = Figure(figsize=(12, 4.2), layout="constrained")
         curves, strip = figure.subplots(2, 1, sharex=True, height_ratios=(8, 1))
         for index, label in enumerate(self._labels):

@@ -8,9 +8,9 @@ import time
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import takewhile
 from pathlib import Path
 from typing import Self
-from urllib.parse import urlsplit
 
 # FFmpeg's own messages would say in twenty lines what one line of ours says.
 os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
@@ -19,7 +19,8 @@ import cv2
 import numpy as np
 
 from activity.artifacts import written_whole
-from activity.cli import UserError
+from activity.cli import Stop, UserError
+from activity.sources import is_stream
 
 CODECS = {".avi": "MJPG", ".mp4": "mp4v"}
 JPEG_QUALITY = 85
@@ -30,36 +31,21 @@ HIGHEST_FPS = 1000.0
 DAMAGED_PACKETS = 64
 
 
-def is_stream(source: str) -> bool:
-    """Tell whether a source is a camera's number or an address, and not a file."""
-    return source.isdecimal() or "://" in source
-
-
-def source_name(source: str) -> str:
-    """Return a name for the outputs of a source: that of the file, of the camera or of the host."""
-    if source.isdecimal():
-        return f"camera{source}"
-    if is_stream(source):
-        address = urlsplit(source)
-        return Path(address.path).stem or address.hostname or "stream"
-    return Path(source).stem
-
-
 class VideoReader:
     """Reads the frames of a video file, a camera or a network stream, upright, one at a time.
 
-    `decoded` counts them; `claimed` is what the container says, an estimate (None if it says
-    nothing). `live` tells that frames come at their own pace and cannot wait. Raises `UserError`
-    for a source that is missing or delivers no frame.
+    `start` and `end`, in seconds, bound what is read. `decoded` is the number of frames from the
+    clip's beginning to the last one read; `claimed` is how many the container says it has, an
+    estimate (None if it says nothing). `live` tells that frames come at their own pace and cannot
+    wait. Raises `UserError` for a source that is missing or delivers no frame.
     """
 
-    def __init__(self, source: str | Path) -> None:
+    def __init__(self, source: str | Path, start: float = 0.0, end: float | None = None) -> None:
         source = str(source)
         if not is_stream(source) and not Path(source).is_file():
             kind = "is a folder" if Path(source).is_dir() else "does not exist"
             raise UserError(f"--input {source} {kind}; name a video file")
         cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
-        self.decoded = 0
         if source.isdecimal():
             self._capture = cv2.VideoCapture(int(source))
         else:
@@ -71,11 +57,18 @@ class VideoReader:
         claimed = int(self._capture.get(cv2.CAP_PROP_FRAME_COUNT))
         self.claimed = claimed if claimed > 0 else None
         self.live = is_stream(source) and self.claimed is None
+        self.decoded = self._skip(round(start * self.fps))
+        first_end = self.decoded + 1
+        self.end = math.inf if end is None else max(first_end, round(end * self.fps))
         self._free: deque[np.ndarray] = deque()
         # The first frame is read here, so that a source without one fails before anything slow.
         self._first = self._read()
         if self._first is None:
             self._capture.release()
+            if self.decoded:
+                raise UserError(
+                    f"--input {source} has no frame at --start {start:g}; begin earlier"
+                )
             if is_stream(source):
                 raise UserError(f"--input {source} gives no frame; is it connected, and reachable?")
             raise UserError(f"--input {source} holds no frame that can be decoded; is it a video?")
@@ -92,7 +85,20 @@ class VideoReader:
         while frame is not None:
             self.decoded += 1
             yield frame
-            frame = self._read()
+            frame = self._read() if self.decoded < self.end else None
+
+    @property
+    def expected(self) -> int | None:
+        """How many frames there are to read, as far as anybody knows."""
+        end = min(self.end, self.claimed or math.inf)
+        return None if math.isinf(end) else int(end) - self.decoded
+
+    def _skip(self, frames: int) -> int:
+        """Go to a frame and return its number."""
+        if self.claimed is not None:
+            self._capture.set(cv2.CAP_PROP_POS_FRAMES, frames)
+            return frames
+        return sum(1 for _ in takewhile(lambda _: self._capture.grab(), range(frames)))
 
     def recycle(self, frame: np.ndarray) -> None:
         """Let the memory of a frame that nobody needs any more become that of a later one.
@@ -194,20 +200,20 @@ def video_writer(path: Path, fps: float) -> Iterator[VideoWriter]:
 
 
 class Preview:
-    """A window that shows frames while they are made.
+    """A window that shows frames while they are made, and asks for the end of the run.
 
     Where no window can be opened it says so in one line and shows nothing.
     """
 
-    KEYS_TO_QUIT = (ord("q"), ord("Q"), 27)  # 27 is Esc
+    NAME = "preview"
+    QUIT = (ord("q"), ord("Q"), 27)  # 27 is Esc
+    PAUSE = ord(" ")
     # Larger frames are scaled down, so that the window fits on a laptop's screen.
     LARGEST = (1280, 720)
 
-    def __init__(self, title: str, realtime_fps: float | None) -> None:
-        self._title = title
-        self._realtime_fps = realtime_fps
-        self._shown = 0
-        self._started = 0.0
+    def __init__(self, stop: Stop) -> None:
+        self._stop = stop
+        self._open = False
         self._possible = True
         # Without a display Qt aborts the whole process, so another one tries it first.
         self._trial = subprocess.Popen(
@@ -221,37 +227,59 @@ class Preview:
 
     def __exit__(self, *exception: object) -> None:
         self._trial.wait()
-        if self._shown and self._is_open():
-            cv2.destroyWindow(self._title)
+        if self._open and self._is_visible():
+            cv2.destroyWindow(self.NAME)
 
-    def show(self, frame: np.ndarray) -> bool:
-        """Show an (H, W, 3) uint8 BGR frame; return False once the user asks to end the run."""
-        if self._possible and not self._shown:
-            self._open(frame)
+    def begin(self, clip: str, realtime_fps: float | None) -> None:
+        """Announce a clip, to be shown no faster than at `realtime_fps`, if that is given."""
+        self._title = f"{clip} - space: pause, q: quit"
+        self._realtime_fps = realtime_fps
+        self._shown = 0
+
+    def show(self, frame: np.ndarray) -> None:
+        """Show an (H, W, 3) uint8 BGR frame, and act on the keys pressed since the last one."""
+        if self._shown == 0:
+            self._open_for(frame)
         if not self._possible:
-            return True
-        cv2.imshow(self._title, frame)
+            return
+        cv2.imshow(self.NAME, frame)
         self._shown += 1
         wait = 0.0
         if self._realtime_fps:
             wait = self._started + self._shown / self._realtime_fps - time.monotonic()
         key = cv2.waitKey(max(1, round(1000 * wait)))
-        return self._is_open() and key not in self.KEYS_TO_QUIT
+        if key == self.PAUSE:
+            key = self._pause()
+        if key in self.QUIT or not self._is_visible():
+            self._stop.wanted = True
 
-    def _is_open(self) -> bool:
+    def _pause(self) -> int:
+        """Wait for the key that ends the pause, and return it."""
+        paused = time.monotonic()
+        key = -1
+        while key not in (self.PAUSE, *self.QUIT) and self._is_visible() and not self._stop.wanted:
+            key = cv2.waitKey(50)
+        self._started += time.monotonic() - paused
+        return key
+
+    def _is_visible(self) -> bool:
         try:
-            return cv2.getWindowProperty(self._title, cv2.WND_PROP_VISIBLE) >= 1
+            return cv2.getWindowProperty(self.NAME, cv2.WND_PROP_VISIBLE) >= 1
         except cv2.error:  # what Qt says once its last window has been closed with the mouse
             return False
 
-    def _open(self, frame: np.ndarray) -> None:
-        if self._trial.wait() != 0:
+    def _open_for(self, frame: np.ndarray) -> None:
+        if self._possible and self._trial.wait() != 0:
             self._possible = False
             print("preview off: no window can be opened here (no display?)")
+        if not self._possible:
             return
         height, width = frame.shape[:2]
         scale = min(1.0, self.LARGEST[0] / width, self.LARGEST[1] / height)
-        flags = cv2.WINDOW_NORMAL | cv2.WINDOW_KEEPRATIO | cv2.WINDOW_GUI_NORMAL
-        cv2.namedWindow(self._title, flags)
-        cv2.resizeWindow(self._title, round(width * scale), round(height * scale))
+        if not self._open:
+            flags = cv2.WINDOW_NORMAL | cv2.WINDOW_KEEPRATIO | cv2.WINDOW_GUI_NORMAL
+            cv2.namedWindow(self.NAME, flags)
+            self._open = True
+        cv2.setWindowTitle(self.NAME, self._title)
+        cv2.resizeWindow(self.NAME, round(width * scale), round(height * scale))
         self._started = time.monotonic()

@@ -52,12 +52,11 @@ def test_an_output_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
 def test_an_output_is_never_another_file(tmp_path: Path) -> None:
     (tmp_path / "clip.avi").touch()
     (tmp_path / "link.avi").symlink_to(tmp_path / "clip.avi")
-    artifacts.check_distinct({"--input": tmp_path / "clip.avi", "--output": tmp_path / "o.avi"})
+    inputs = [("--input", tmp_path / name) for name in ("clip.avi", "other.avi", "clip.avi")]
+    artifacts.check_distinct([*inputs, ("--output", tmp_path / "o.avi")])
     for name in ("clip.avi", "link.avi", "../" + tmp_path.name + "/clip.avi"):
         with pytest.raises(UserError, match="--input and --output are the same file"):
-            artifacts.check_distinct(
-                {"--input": tmp_path / "clip.avi", "--output": tmp_path / name}
-            )
+            artifacts.check_distinct([*inputs, ("--output", tmp_path / name)])
 
 
 @pytest.mark.parametrize("name", ["m.keras", "activity.model", "noending", "a.h5"])

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -26,11 +26,16 @@ from activity.video import VideoReader
 @pytest.fixture(scope="session")
 def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Make a clip of 60 tennis pictures with 2 football pictures among them."""
-    path = tmp_path_factory.mktemp("clips") / "tennis.mp4"
-    codec = cv2.VideoWriter.fourcc(*"mp4v")
+    labels = ["football" if index in (40, 45) else "tennis" for index in range(60)]
+    return write_pictures(tmp_path_factory.mktemp("clips") / "tennis.mp4", labels)
+
+
+def write_pictures(path: Path, labels: Sequence[str]) -> Path:
+    """Write a clip with a picture of a class in each frame."""
+    path.parent.mkdir(exist_ok=True)
+    codec = cv2.VideoWriter.fourcc(*("mp4v" if path.suffix == ".mp4" else "MJPG"))
     writer = cv2.VideoWriter(str(path), cv2.CAP_FFMPEG, codec, 30000 / 1001, (320, 240))
-    for index in range(60):
-        label = "football" if index in (40, 45) else "tennis"
+    for index, label in enumerate(labels):
         writer.write(picture(label, index, (240, 320)))
     writer.release()
     return path
@@ -95,7 +100,10 @@ def test_averaging_removes_the_flicker_and_the_table_says_so(
     assert "whole clip: tennis, mean probability 0." in done.stdout
     report = json.loads((tmp_path / "report.json").read_text())
     assert report["clip"]["frames_decoded"] == report["clip"]["frames_claimed"] == 60
-    assert report["settings"] == {"size": 16, "output": "output/tennis.avi"}
+    assert report["settings"] == {
+        "size": 16, "min_probability": 0.0, "start": 0.0, "end": None, "stride": 1,
+    }  # fmt: skip
+    assert report["outputs"]["timeline"] == "timeline.png"
     assert report["model"]["labels"] == list(COLOURS)
     assert report["frames"] == 60
     assert report["share_of_frames"] == {"tennis": 1.0}
@@ -117,6 +125,123 @@ def test_averaging_removes_the_flicker_and_the_table_says_so(
     for one, other in zip(written, original, strict=True):
         assert np.abs(one[120:].astype(int) - other[120:]).mean() < 12  # the same picture
         assert one[14:44, 7:90].mean() < other[14:44, 7:90].mean()  # with a label in its corner
+
+
+def test_several_clips_and_a_bad_one_among_them(
+    trained: Path, tmp_path: Path, run_script: Run
+) -> None:
+    """The model is loaded once, a bad clip is named, the others are done, the exit code says so."""
+    for label in ("tennis", "football"):
+        write_pictures(tmp_path / "clips" / f"{label}.avi", [label] * 12)
+    (tmp_path / "clips" / "broken.mp4").write_text("no video")
+    (tmp_path / "clips" / "notes.txt").write_text("no video by its name")
+    write_pictures(tmp_path / "tennis.mp4", ["tennis"] * 8)
+    arguments = (
+        "predict_video.py", "-m", trained / "model/activity.model", "--no-preview",
+        "-l", trained / "model/lb.pickle", "-i", "clips", "*.mp4", "missing.avi",
+        "-o", "videos", "--json", "reports",
+    )  # fmt: skip
+    done = run_script(*arguments, cwd=tmp_path)
+    assert done.returncode == 1
+    assert done.stderr.splitlines() == [
+        "error: --input clips/broken.mp4 holds no frame that can be decoded; is it a video?",
+        "error: --input missing.avi does not exist; name a video file",
+    ]
+    head, *lines = (line.split() for line in done.stdout.splitlines())
+    assert head[:3] == ["clip", "label", "probability"]
+    assert [(line[0], line[1], line[5], line[7]) for line in lines] == [
+        ("clips/football.avi", "football", "12", "videos/football.avi"),
+        ("clips/tennis.avi", "tennis", "12", "videos/tennis.avi"),
+        ("tennis.mp4", "tennis", "8", "videos/tennis-2.avi"),
+    ]
+    for _, label, _, _, _, count, _, video in lines:
+        assert len(frames(tmp_path / video)) == int(count)
+        report = json.loads((tmp_path / "reports" / f"{Path(video).stem}.json").read_text())
+        assert report["whole_clip"]["label"] == label
+    # A second time nothing is replaced, and said for each clip.
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
+    done = run_script(*arguments, cwd=tmp_path)
+    assert done.returncode == 1
+    assert done.stderr.count("exists; add --overwrite, or choose another name") == 3
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")} == before
+    done = run_script(*arguments, "--overwrite", cwd=tmp_path)
+    assert done.stderr.count("\n") == 2
+    assert len(done.stdout.splitlines()) == 4
+
+
+def test_a_part_of_a_clip_every_third_frame_classified(
+    trained: Path, clip: Path, tmp_path: Path, run_script: Run
+) -> None:
+    """Held frames repeat the last prediction; all numbers count from the beginning of the clip."""
+    for name, more in {"all": [], "third": ["--stride", 3]}.items():
+        done = run_script(
+            "predict_video.py", "-m", trained / "model/activity.xml", "--no-preview",
+            "-l", trained / "model/lb.pickle", "-i", clip, "-o", f"{name}.avi", "-s", 1, *more,
+            "--csv", f"{name}.csv", "--json", f"{name}.json", "--timeline", f"{name}.png",
+            "--start", 1.0, "--end", 1.5, cwd=tmp_path,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        assert "15 frames" in done.stdout
+        assert "claims" not in done.stdout
+    every, third = rows(tmp_path / "all.csv"), rows(tmp_path / "third.csv")
+    assert [int(row["frame"]) for row in every] == list(range(30, 45))
+    assert [row["raw_label"] for row in every].index("football") == 10
+    for index, row in enumerate(third):
+        classified = every[index - index % 3]
+        assert (row["frame"], row["time_s"]) == (every[index]["frame"], every[index]["time_s"])
+        assert row["raw_label"] == classified["raw_label"]
+        assert float(row["raw_probability"]) == pytest.approx(
+            float(classified["raw_probability"]), abs=1e-5
+        )
+    assert len(frames(tmp_path / "third.avi")) == 15
+    segments = json.loads((tmp_path / "third.json").read_text())["segments"]
+    assert segments[0]["start"] == pytest.approx(1.001)
+    assert segments[-1]["end"] == pytest.approx(1.5015, abs=1e-3)
+
+
+def test_below_the_least_probability_the_label_is_uncertain(
+    trained: Path, clip: Path, tmp_path: Path, run_script: Run
+) -> None:
+    """The threshold is between the averaged probabilities of an undisturbed run."""
+
+    def label(name: str, *more: object) -> str:
+        done = run_script(
+            "predict_video.py", "-m", trained / "model/activity.xml", "--no-preview",
+            "-l", trained / "model/lb.pickle", "-i", clip, "-s", 4, "--csv", f"{name}.csv",
+            "-o", f"{name}.avi", "--timeline", f"{name}.svg", *more, cwd=tmp_path,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    label("free")
+    free = [float(row["probability"]) for row in rows(tmp_path / "free.csv")]
+    least = (min(free) + max(free)) / 2
+    stdout = label("strict", "--min-probability", least, "--top", 3)
+    strict = rows(tmp_path / "strict.csv")
+    assert [row["label"] == "uncertain" for row in strict] == [value < least for value in free]
+    assert [float(row["probability"]) for row in strict] == free
+    share = sum(value < least for value in free) / len(free)
+    assert 0 < share < 1
+    assert f"uncertain {share:.1%}" in stdout
+    assert "whole clip: tennis" in stdout
+
+
+def test_quiet_prints_errors_only(
+    trained: Path, clip: Path, tmp_path: Path, run_script: Run
+) -> None:
+    done = run_script(
+        "predict_video.py", "-m", trained / "model/activity.xml", "--quiet",
+        "-l", trained / "model/lb.pickle", "-i", clip, tmp_path, cwd=tmp_path,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.endswith("is a folder without a video; name one with some\n")
+    done = run_script(
+        "predict_video.py", "-m", trained / "model/activity.xml", "--quiet",
+        "-l", trained / "model/lb.pickle", "-i", clip, "missing.mp4", cwd=tmp_path,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == "error: --input missing.mp4 does not exist; name a video file\n"
+    assert len(frames(tmp_path / "output" / "tennis.avi")) == 60
 
 
 @pytest.mark.parametrize("model", ["activity.model", "activity.xml"])
@@ -144,10 +269,10 @@ def test_without_a_display_the_preview_is_off(
     )  # fmt: skip
     line = "preview off: no window can be opened here"
     for environment in ({}, {"DISPLAY": ":987"}):
-        done = run_script(*arguments, cwd=tmp_path, **environment)
+        done = run_script(*arguments, "--overwrite", cwd=tmp_path, **environment)
         assert done.returncode == 0, done.stderr
         assert done.stdout.count(line) == 1
-    done = run_script(*arguments, "--no-preview", cwd=tmp_path)
+    done = run_script(*arguments, "--overwrite", "--no-preview", cwd=tmp_path)
     assert line not in done.stdout
 
 
@@ -215,12 +340,20 @@ def test_filmed_upright_is_written_upright(trained: Path, tmp_path: Path, run_sc
         (["-i", "http://127.0.0.1:9/none"], 1, "http://127.0.0.1:9/none gives no frame"),
         (["-i", "97"], 1, "--input 97 gives no frame"),
         (["-i", "missing.mp4"], 1, "--input missing.mp4 does not exist"),
-        (["-i", "model"], 1, "--input model is a folder"),
+        (["-i", "model"], 1, "--input model is a folder without a video"),
+        (["-i", "*.webm"], 1, "--input *.webm matches no file"),
+        (["-i", "clip.avi", "--start", "3", "--end", "3"], 2, "--end 3 is not after --start 3"),
+        (["-i", "clip.avi", "--start", "2"], 1, "has no frame at --start 2; begin earlier"),
+        (["-i", "clip.avi", "--min-probability", "2"], 2, "'2' is not a number from 0 to 1"),
+        (["-i", "clip.avi", "--stride", "0"], 2, "'0' is not a whole number from 1 up"),
+        (["-i", "clip.avi", "--top", "0"], 2, "'0' is not a whole number from 1 up"),
+        (["-i", "clip.avi", "--csv", "kept.csv"], 1, "--csv kept.csv exists; add --overwrite"),
+        (["-i", "clip.avi", "clip.avi", "-o", "o.avi"], 1, "is one file for several clips"),
         (["-i", "two.pickle"], 1, "holds no frame that can be decoded"),
         (["-i", "clip.avi", "-o", "out.mkv"], 1, "choose a name ending in .avi or .mp4"),
         (["-i", "clip.avi", "-o", "clip.avi"], 1, "--input and --output are the same file"),
         (["-i", "clip.avi", "--csv", "clip.avi"], 1, "--input and --csv are the same file"),
-        (["-i", "clip.avi", "--csv", "model"], 1, "--csv model is a folder"),
+        (["-i", "clip.avi", "--csv", "folder.csv"], 1, "--csv folder.csv is a folder"),
         (["-i", "clip.avi", "--timeline", "t.gif"], 1, "ending in .png, .pdf or .svg"),
         (["-i", "clip.avi", "--csv", "a", "--json", "a"], 1, "--csv and --json are the same file"),
         (["-i", "clip.avi", "-m", "none"], 1, "--model none is not a file"),
@@ -237,6 +370,8 @@ def test_mistakes_are_answered_in_one_line(
     arguments: list[str], code: int, message: str, trained: Path, tmp_path: Path, run_script: Run
 ) -> None:
     write_clip(tmp_path / "clip.avi")
+    (tmp_path / "kept.csv").touch()
+    (tmp_path / "folder.csv").mkdir()
     (tmp_path / "model").mkdir()
     (tmp_path / "model" / "activity.xml").symlink_to(trained / "model" / "activity.xml")
     (tmp_path / "xml.xml").write_text("<net></net>")

@@ -3,6 +3,7 @@
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -108,6 +109,48 @@ def test_shows_the_written_frames_until_a_key_ends_it(
     differences = [np.abs(screen.astype(int) - frame).mean() for frame in written]
     assert min(differences) < 3
     assert np.ptp(screen[14:44, 7:90].astype(int)) > 100
+
+
+def test_space_pauses_and_goes_on(trained: Path, tmp_path: Path, display: str) -> None:
+    """Frames are written as they are shown, so the growing table tells whether it is paused."""
+    clip = write_clip(tmp_path / "paused.avi", frames=600, fps=20.0)
+    process = start(trained, tmp_path, clip, display, "--csv", "frames.csv")
+    number = window(display, r"paused\.avi - space: pause, q: quit")
+
+    def rows() -> int:
+        (partial,) = tmp_path.glob(".frames.*.csv")
+        return partial.read_text().count("\n")
+
+    def press(key: str) -> None:
+        x(display, "xdotool", "windowfocus", "--sync", number, "key", "--window", number, key)
+        time.sleep(1)  # until it has been read
+
+    press("space")
+    paused = rows()
+    time.sleep(2)
+    assert rows() == paused
+    press("space")
+    time.sleep(1)
+    assert paused + 10 <= rows() <= paused + 60  # at the pace of the clip, nothing is made up for
+    press("space")
+    process.send_signal(signal.SIGINT)  # is heard in a pause, too
+    stdout, stderr = process.communicate(timeout=60)
+    assert process.returncode == 130, stderr
+    assert "ended before the end of the clip" in stdout
+
+
+def test_one_window_for_all_clips_until_q(trained: Path, tmp_path: Path, display: str) -> None:
+    clips = [write_clip(tmp_path / f"{name}.avi", frames=40, fps=10.0) for name in "abc"]
+    process = start(trained, tmp_path, clips[0], display, "-i", *map(str, clips), "-o", "out")
+    number = window(display, r"a\.avi")
+    assert window(display, r"b\.avi") == number
+    x(display, "xdotool", "windowfocus", "--sync", number, "key", "--window", number, "q")
+    stdout, stderr = process.communicate(timeout=60)
+    assert process.returncode == 0, stderr
+    assert [path.name for path in sorted((tmp_path / "out").iterdir())] == ["a.avi", "b.avi"]
+    first, second = stdout.splitlines()[1:]
+    assert "ended" not in first
+    assert "ended before the end of the clip" in second
 
 
 def test_closing_the_window_ends_the_run(trained: Path, tmp_path: Path, display: str) -> None:

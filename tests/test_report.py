@@ -26,10 +26,10 @@ def prediction(averaged: list[float], raw: list[float], frame: int = 0) -> Predi
 
 def test_one_row_a_frame(tmp_path: Path) -> None:
     with frame_table(tmp_path / "t.csv", LABELS, 25.0) as table:
-        table.write(prediction([0.5, 0.3, 0.2], [0.1, 0.8, 0.1]))
+        table.add(prediction([0.5, 0.3, 0.2], [0.1, 0.8, 0.1]))
         (partial,) = tmp_path.iterdir()
         assert len(partial.read_text().splitlines()) == 2  # written as it goes
-        table.write(prediction([0.25, 0.5, 0.25], [0.0, 1.0, 0.0], frame=1))
+        table.add(prediction([0.25, 0.5, 0.25], [0.0, 1.0, 0.0], frame=1))
     with (tmp_path / "t.csv").open(newline="") as file:
         rows = list(csv.reader(file))
     assert [",".join(row) for row in rows] == [

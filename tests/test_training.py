@@ -2,6 +2,7 @@
 
 import zipfile
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -213,11 +214,26 @@ def test_outputs_do_not_depend_on_the_batch(base: keras.Model) -> None:
     for make in (
         lambda size: KerasEngine(model, size),
         lambda size: OpenVINOEngine(convert(model), size),
+        lambda size: OpenVINOEngine(convert(model), size, prompt=size == 1),
     ):
         expected = list(make(32).stream(images))
         assert len(expected) == len(images)
         for size in (1, 2, 7, 16):
             assert np.array_equal(list(make(size).stream(images)), expected), size
+
+
+def test_a_prompt_engine_answers_before_it_takes_the_next_image(base: keras.Model) -> None:
+    model = assemble(base, build_head(3))
+    taken = []
+
+    def images() -> Iterator[np.ndarray]:
+        for number in range(3):
+            taken.append(number)
+            yield np.zeros((224, 224, 3), np.uint8)
+
+    for number, _ in enumerate(OpenVINOEngine(convert(model), 1, prompt=True).stream(images())):
+        assert taken == list(range(number + 1))
+    assert len(taken) == 3
 
 
 def test_fragile_operations_stay_in_float(base: keras.Model) -> None:

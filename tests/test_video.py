@@ -14,6 +14,23 @@ def greys(path: Path) -> list[float]:
         return [float(frame.mean()) for frame in reader]
 
 
+def claim(monkeypatch: pytest.MonkeyPatch, prop: int, value: float) -> None:
+    """Let every container claim this value for a property."""
+    real = cv2.VideoCapture
+
+    class Claims:
+        def __init__(self, *arguments: object) -> None:
+            self.real = real(*arguments)
+
+        def get(self, asked: int) -> float:
+            return value if asked == prop else float(self.real.get(asked))
+
+        def __getattr__(self, name: str) -> object:
+            return getattr(self.real, name)
+
+    monkeypatch.setattr(cv2, "VideoCapture", Claims)
+
+
 def test_reads_every_frame_once_and_in_order(tmp_path: Path) -> None:
     path = write_clip(tmp_path / "grey.avi", frames=40)
     with VideoReader(path) as reader:
@@ -24,6 +41,41 @@ def test_reads_every_frame_once_and_in_order(tmp_path: Path) -> None:
     assert [frame.mean() for frame in frames] == pytest.approx(
         [40 + 5 * index for index in range(40)], abs=2
     )
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "first", "last"),
+    [
+        (0.0, None, 0, 40),
+        (0.4, None, 10, 40),
+        (0.0, 0.4, 0, 10),
+        (0.4, 0.8, 10, 20),
+        (0.4, 0.401, 10, 11),
+        (1.56, 9.9, 39, 40),
+    ],
+)
+@pytest.mark.parametrize("length_known", [True, False])
+def test_reads_from_start_to_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    start: float, end: float | None, first: int, last: int, length_known: bool,
+) -> None:  # fmt: skip
+    path = write_clip(tmp_path / "grey.avi", frames=40)
+    if not length_known:
+        claim(monkeypatch, cv2.CAP_PROP_FRAME_COUNT, 0.0)
+    with VideoReader(path, start, end) as reader:
+        if length_known:
+            assert reader.expected == last - first
+        else:
+            assert reader.expected == (max(1, round(end * 25) - first) if end else None)
+        found = [float(frame.mean()) for frame in reader]
+        assert reader.decoded == last
+    assert found == pytest.approx([40 + 5 * index for index in range(first, last)], abs=2)
+
+
+def test_a_start_behind_the_end_is_an_error(tmp_path: Path) -> None:
+    path = write_clip(tmp_path / "grey.avi", frames=40)
+    with pytest.raises(UserError, match=r"has no frame at --start 1\.6; begin earlier"):
+        VideoReader(path, 1.6)
 
 
 @pytest.mark.parametrize("name", ["claims_772_decodes_630", "claims_223_decodes_167"])
@@ -139,22 +191,10 @@ def test_a_video_that_lacks_frames_is_not_kept(
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("absurd", [0.0, -1.0, 90_000.0, float("nan"), float("inf")])
 def test_an_unlikely_frame_rate_is_replaced(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, absurd: float
 ) -> None:
     path = write_clip(tmp_path / "grey.avi")
-    real = cv2.VideoCapture
-    for absurd in (0.0, -1.0, 90_000.0, float("nan"), float("inf")):
-
-        class Claims:
-            def __init__(self, *arguments: object) -> None:
-                self.real = real(*arguments)
-
-            def get(self, prop: int, absurd: float = absurd) -> float:
-                return absurd if prop == cv2.CAP_PROP_FPS else float(self.real.get(prop))
-
-            def __getattr__(self, name: str) -> object:
-                return getattr(self.real, name)
-
-        monkeypatch.setattr(cv2, "VideoCapture", Claims)
-        assert VideoReader(path).fps == USUAL_FPS
+    claim(monkeypatch, cv2.CAP_PROP_FPS, absurd)
+    assert VideoReader(path).fps == USUAL_FPS

@@ -1,0 +1,82 @@
+"""Which clips the command line names, and what the files made from each are called."""
+
+import glob
+from collections.abc import Sequence
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from activity.cli import UserError
+
+# What a folder is searched for; a file that is named itself may end in anything.
+VIDEO_ENDINGS = {
+    ".3gp", ".avi", ".flv", ".m2ts", ".m4v", ".mjpg", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg",
+    ".mts", ".ts", ".vob", ".webm", ".wmv",
+}  # fmt: skip
+
+
+def is_stream(source: str) -> bool:
+    """Tell whether a source is a camera's number or an address, and not a file."""
+    return source.isdecimal() or "://" in source
+
+
+def names_several(inputs: Sequence[str]) -> bool:
+    """Tell whether `--input` asks for any number of clips, and not for a certain one."""
+    return len(inputs) > 1 or Path(inputs[0]).is_dir() or _is_pattern(inputs[0])
+
+
+def find_sources(inputs: Sequence[str]) -> list[str]:
+    """Return the sources that `--input` names, each once, in the order of the inputs.
+
+    A folder stands for the videos in it, a pattern for the files it matches. Raises `UserError` if
+    either finds nothing.
+    """
+    found: list[str] = []
+    for name in inputs:
+        if is_stream(name):
+            found.append(name)
+        elif Path(name).is_dir():
+            videos = [p for p in sorted(Path(name).iterdir()) if p.suffix.lower() in VIDEO_ENDINGS]
+            if not videos:
+                raise UserError(f"--input {name} is a folder without a video; name one with some")
+            found += map(str, videos)
+        elif _is_pattern(name):
+            matches = sorted(glob.glob(name, recursive=True))  # noqa: PTH207 (absolute ones, too)
+            files = [match for match in matches if Path(match).is_file()]
+            if not files:
+                raise UserError(f"--input {name} matches no file; name another pattern")
+            found += files
+        else:
+            found.append(name)
+    return list(dict.fromkeys(found))
+
+
+def source_names(sources: Sequence[str]) -> list[str]:
+    """Return a name for the outputs of each source: of the file, the camera or the host.
+
+    They differ, also where a file system does not tell capital letters from small ones.
+    """
+    names: list[str] = []
+    taken: set[str] = set()
+    for source in sources:
+        name = stem = _name(source)
+        number = 1
+        while name.casefold() in taken:
+            number += 1
+            name = f"{stem}-{number}"
+        taken.add(name.casefold())
+        names.append(name)
+    return names
+
+
+def _is_pattern(name: str) -> bool:
+    # A file may have brackets in its name.
+    return not is_stream(name) and glob.has_magic(name) and not Path(name).exists()
+
+
+def _name(source: str) -> str:
+    if source.isdecimal():
+        return f"camera{source}"
+    if is_stream(source):
+        address = urlsplit(source)
+        return Path(address.path).stem or address.hostname or "stream"
+    return Path(source).stem

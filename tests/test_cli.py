@@ -1,0 +1,78 @@
+import argparse
+import contextlib
+import os
+import pty
+import sys
+import termios
+import time
+
+import pytest
+
+from activity import cli
+
+
+@pytest.mark.parametrize(("text", "value"), [("0", 0), ("0.25", 0.25), ("1e0", 1)])
+def test_numbers_within_the_bounds(text: str, value: float) -> None:
+    assert cli.number_from(0, 1)(text) == value
+
+
+@pytest.mark.parametrize("text", ["-0.1", "1.01", "nan", "inf", "-inf", "", "x", "1,5"])
+def test_numbers_out_of_bounds(text: str) -> None:
+    with pytest.raises(argparse.ArgumentTypeError, match="is not a number from 0 to 1"):
+        cli.number_from(0, 1)(text)
+    if text != "1.01":
+        with pytest.raises(argparse.ArgumentTypeError, match="is not a number from 0 up"):
+            cli.number_from(0)(text)
+
+
+def advance(total: int | None) -> None:
+    with cli.Progress(total, "frames", "clip") as progress:
+        for _ in range(10):
+            time.sleep(0.02)
+            progress.set_postfix_str("tennis", refresh=False)
+            progress.update()
+
+
+def test_progress_is_plain_lines_in_a_log(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(cli, "SECONDS_A_LINE", 0.05)
+    advance(10)
+    advance(None)
+    known, unknown = (
+        [line for line in part.splitlines() if line]
+        for part in capsys.readouterr().err.split("\n\n")[:2]
+    )
+    assert 2 <= len(known) <= 5
+    assert known[-1].startswith("clip: 100%| 10/10 frames [00:00<00:00, ")
+    assert known[-1].endswith(" frames/s, tennis]")
+    assert unknown[-1].startswith("clip: 10 frames [00:00, ")
+    monkeypatch.setattr(cli, "SECONDS_A_LINE", 10)
+    advance(10)
+    assert capsys.readouterr().err == ""
+
+
+def test_progress_is_a_bar_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    ours, theirs = pty.openpty()
+    termios.tcsetwinsize(theirs, (24, 80))
+    with os.fdopen(theirs, "w") as terminal:
+        monkeypatch.setattr(sys, "stderr", terminal)
+        advance(10)
+    shown = b""
+    with contextlib.suppress(OSError):  # what Linux says behind the last byte
+        while more := os.read(ours, 4096):
+            shown += more
+    os.close(ours)
+    statuses = [line for line in shown.decode().split("\r") if line.strip()]
+    assert len(statuses) > 1
+    assert statuses[-1].startswith("clip: 100%|█")
+    assert statuses[-1].endswith(" frames/s, tennis]")
+
+
+def test_quiet_progress_says_nothing(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(cli, "SECONDS_A_LINE", 0)
+    with cli.Progress(3, "frames", quiet=True) as progress:
+        progress.update()
+    assert capsys.readouterr().err == ""
