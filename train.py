@@ -24,6 +24,11 @@ if TYPE_CHECKING:
     from activity.dataset import Dataset
 
 LABELS = ["football", "tennis", "weight_lifting"]
+LOW_ACCURACY = 0.8
+LOW_ACCURACY_HINT = (
+    "that is low: look for pictures in the wrong folder among them, add pictures of the classes "
+    "that the matrix shows mixed up, or leave out one of two that look alike"
+)
 PACKAGES = ("tensorflow", "keras", "openvino", "nncf", "cv2", "sklearn", "numpy")
 
 
@@ -47,6 +52,8 @@ def parse_args() -> argparse.Namespace:
         help="the class names, a pickled LabelBinarizer (default: %(default)s)")
     add("-p", "--plot", type=file_path, default=Path("plot.png"), metavar="FILE",
         help="the curves of accuracy and loss (default: %(default)s)")
+    add("--errors", type=file_path, metavar="FILE",
+        help="contact sheet of the test images that get a wrong label, .png, .pdf or .svg")
     add("--cache", type=file_path, default=Path(".cache/features.sqlite"), metavar="FILE",
         help="features of earlier runs, safe to delete (default: %(default)s)")
     add = parser.add_argument_group("training").add_argument
@@ -91,7 +98,7 @@ def main() -> int:
     binarizer = LabelBinarizer().fit(data.labels)
     labels = binarizer.classes_.tolist()
 
-    from activity import augmentation, backbone, classifier, conversion, evaluation
+    from activity import augmentation, backbone, classifier, conversion, evaluation, mistakes
     from activity.engine import load_engine
     from activity.feature_cache import FeatureCache
 
@@ -119,6 +126,12 @@ def main() -> int:
     probabilities = head.predict(test_batches, verbose=0)
     scores, text = evaluation.evaluate(test_batches.targets, probabilities.argmax(axis=1), labels)
     print(f"\n{text}\n")
+    wrong = mistakes.find_mistakes(test, probabilities, labels)
+    if wrong:
+        look = "" if args.errors else ", --errors FILE.png shows them"
+        print(f"{len(wrong)} of {len(test)} have a wrong label: {record_path} lists them{look}")
+    if scores["accuracy"] < LOW_ACCURACY:
+        print(LOW_ACCURACY_HINT)
 
     def plain_images(pictures: Sequence[dataset.Picture]) -> Iterator[np.ndarray]:
         return dataset.plain_images(pictures, args.resize, backbone.INPUT_SIZE)
@@ -142,12 +155,16 @@ def main() -> int:
     print(f"{text}\n")
 
     evaluation.save_plot(history, args.plot)
+    if args.errors:
+        images = plain_images([mistake.picture for mistake in wrong])
+        mistakes.save_contact_sheet(wrong, images, len(test), args.errors)
     artifacts.save_json(
         {
             "arguments": vars(args),
             "data": data.record(),
             "training_images": len(train),
             "test": scores,
+            "mistakes": [mistake.record() for mistake in wrong],
             "copy_test": copy_scores,
             "history": history,
             "seconds": round(time.monotonic() - started, 1),
@@ -156,8 +173,9 @@ def main() -> int:
         },
         record_path,
     )
-    for path in (args.model, copy_path, args.label_bin, args.plot, record_path):
-        print(f"wrote {path}")
+    for path in (args.model, copy_path, args.label_bin, args.plot, args.errors, record_path):
+        if path:
+            print(f"wrote {path}")
     return 0
 
 
@@ -176,9 +194,13 @@ def check_paths(args: argparse.Namespace, record_path: Path, copy_path: Path) ->
         "--plot": args.plot,
         "--cache": args.cache,
     }
+    if args.errors:
+        outputs["--errors"] = args.errors
     artifacts.check_distinct([*outputs.items(), ("--weights", Path(args.weights))])
     for option, path in outputs.items():
-        artifacts.check_output(path, option, artifacts.PICTURES if option == "--plot" else ())
+        artifacts.check_output(
+            path, option, artifacts.PICTURES if option in ("--plot", "--errors") else ()
+        )
     if args.weights != "imagenet" and not Path(args.weights).is_file():
         raise UserError(f"--weights {args.weights} is not a file; name one, or 'imagenet'")
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from conftest import COLOURS, Run, shared
+from conftest import COLOURS, Run, picture, shared
 
 from activity import artifacts
 
@@ -51,6 +51,7 @@ def test_the_record_agrees_with_what_was_said(trained: Path) -> None:
     matrix = np.array(test["confusion_matrix"])
     assert matrix.sum() == test["images"] == 12
     assert test["accuracy"] == pytest.approx(matrix.trace() / 12)
+    assert len(record["mistakes"]) == 12 - matrix.trace()
     assert f"test part: 12 images, accuracy {test['accuracy']:.1%}" in said
     assert record["training_images"] == 36
     assert record["data"]["classes"]["tennis"] == {"files": 16, "decoded": 16, "distinct": 16}
@@ -58,6 +59,37 @@ def test_the_record_agrees_with_what_was_said(trained: Path) -> None:
     assert set(record["versions"]) >= {"python", "tensorflow", "keras", "cv2"}
     assert {len(values) for values in record["history"].values()} == {40}
     assert record["history"]["val_accuracy"][-1] == pytest.approx(test["accuracy"])
+
+
+def test_wrong_labels_are_listed_and_drawn(
+    tmp_path: Path, random_weights: Path, run_script: Run
+) -> None:
+    """Two classes of the same pictures cannot be told apart: about half of the labels are wrong."""
+    for number, label in enumerate(("left", "right")):
+        (tmp_path / "data" / label).mkdir(parents=True)
+        for seed in range(20):
+            image = picture("tennis", 20 * number + seed)
+            cv2.imwrite(str(tmp_path / "data" / label / f"{seed}.png"), image)
+    arguments = (
+        "train.py", "-d", "data", "--labels", "all", "--weights", random_weights,
+        "--views", 0, "-e", 1,
+    )  # fmt: skip
+    done = run_script(*arguments, "--errors", "errors.png", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    record = json.loads((tmp_path / "model/activity.json").read_text())
+    matrix = np.array(record["test"]["confusion_matrix"])
+    wrong = record["mistakes"]
+    assert len(wrong) == matrix.sum() - matrix.trace() >= 2
+    assert {(mistake["file"].split("/")[1], mistake["predicted"]) for mistake in wrong} <= {
+        ("left", "right"), ("right", "left"),
+    }  # fmt: skip
+    assert f"{len(wrong)} of 10 have a wrong label: model/activity.json lists them\n" in done.stdout
+    assert "that is low: look for pictures in the wrong folder" in done.stdout
+    sheet = cv2.imread(str(tmp_path / "errors.png"))
+    assert sheet is not None
+    assert sheet.shape[1] == 1320
+    done = run_script(*arguments, cwd=tmp_path)
+    assert "lists them, --errors FILE.png shows them\n" in done.stdout
 
 
 def test_the_int8_copy_agrees_with_the_model(trained: Path) -> None:
@@ -178,6 +210,8 @@ def test_skipped_files_are_named_or_with_strict_an_error(
         (["-d", "data", "-p", "model/lb.pickle"], 1, "--label-bin and --plot are the same file"),
         (["-d", "data", "-m", "activity.xml"], 1, "are the same file"),
         (["-d", "data", "-p", "plot.gif"], 1, "choose a name ending in .png, .pdf or .svg"),
+        (["-d", "data", "--errors", "e.gif"], 1, "choose a name ending in .png, .pdf or .svg"),
+        (["-d", "data", "--errors", "plot.png"], 1, "--plot and --errors are the same file"),
         (["-d", "data", "--weights", "none.h5"], 1, "--weights none.h5 is not a file"),
     ],
 )

@@ -1,0 +1,83 @@
+"""The test images that a model gets wrong, as a record and as a contact sheet."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from activity.artifacts import written_whole
+from activity.dataset import Picture
+
+COLUMNS = 6
+LARGEST_SHEET = 48  # pictures; more would be too small to see, or too many to look at
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """A picture and the wrong label that it got."""
+
+    picture: Picture
+    predicted: str
+    probability: float  # of the wrong label
+
+    def record(self) -> dict[str, Any]:
+        """Return it as it stands in the record of a run."""
+        return {
+            "file": self.picture.path,
+            "label": self.picture.label,
+            "predicted": self.predicted,
+            "probability": round(self.probability, 4),
+        }
+
+
+def find_mistakes(
+    pictures: Sequence[Picture], probabilities: np.ndarray, labels: Sequence[str]
+) -> list[Mistake]:
+    """Return the pictures whose (N, classes) probabilities point elsewhere, the surest ones first.
+
+    The surest mistakes tell most: often they are pictures in a wrong folder.
+    """
+    mistakes = [
+        Mistake(picture, labels[int(row.argmax())], float(row.max()))
+        for picture, row in zip(pictures, probabilities, strict=True)
+        if labels[int(row.argmax())] != picture.label
+    ]
+    return sorted(mistakes, key=lambda mistake: -mistake.probability)
+
+
+def save_contact_sheet(
+    mistakes: Sequence[Mistake], images: Iterable[np.ndarray], total: int, path: Path
+) -> None:
+    """Draw the first mistakes with their (H, W, 3) uint8 RGB images, of `total` test pictures."""
+    shown = mistakes[:LARGEST_SHEET]
+    rows = max(1, -(-len(shown) // COLUMNS))
+    figure = Figure(figsize=(2.2 * COLUMNS, 2.65 * rows + 0.6), layout="constrained")
+    title = f"{len(mistakes)} of {total} test images have a wrong label"
+    if len(shown) < len(mistakes):
+        title += f"; these are the {len(shown)} surest"
+    figure.suptitle(title)
+    panels = figure.subplots(rows, COLUMNS, squeeze=False).ravel()
+    for panel in panels:
+        panel.axis("off")
+    for panel, mistake, image in zip(panels, shown, islice(images, len(shown)), strict=False):
+        panel.imshow(image)
+        panel.set_title(
+            f"{_plain(mistake.picture.label)}, taken for\n"
+            f"{_plain(mistake.predicted)} ({mistake.probability:.0%})\n"
+            f"{_plain(mistake.picture.path.name)}",
+            fontsize=8,
+        )
+    with written_whole(path) as partial:
+        figure.savefig(partial, dpi=100)
+
+
+def _plain(name: str, longest: int = 28) -> str:
+    """Return a name that fits over its picture, and in which Matplotlib finds no formula."""
+    plain = "".join(letter if letter.isprintable() else "?" for letter in name)
+    if len(plain) > longest:
+        plain = f"{plain[: longest - 10]}…{plain[-9:]}"
+    return plain.replace("$", r"\$")

@@ -1,0 +1,45 @@
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from conftest import COLOURS
+
+from activity.dataset import Picture
+from activity.mistakes import LARGEST_SHEET, Mistake, find_mistakes, save_contact_sheet
+
+LABELS = ["football", "tennis"]
+
+
+def named(name: str, label: str) -> Picture:
+    return Picture(Path("data", label, name), label, "", 0)
+
+
+def test_the_surest_come_first() -> None:
+    pictures = [named(f"{i}.jpg", label) for i, label in enumerate(["tennis"] * 3 + ["football"])]
+    rows = np.array([[0.6, 0.4], [0.1, 0.9], [0.8, 0.2], [0.3, 0.7]])
+    wrong = find_mistakes(pictures, rows, LABELS)
+    assert [mistake.record() for mistake in wrong] == [
+        {"file": Path("data/tennis/2.jpg"), "label": "tennis", "predicted": "football",
+         "probability": 0.8},
+        {"file": Path("data/football/3.jpg"), "label": "football", "predicted": "tennis",
+         "probability": 0.7},
+        {"file": Path("data/tennis/0.jpg"), "label": "tennis", "predicted": "football",
+         "probability": 0.6},
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("count", [0, 1, 7, LARGEST_SHEET + 5])
+def test_the_sheet_shows_each_picture(tmp_path: Path, count: int) -> None:
+    """Each picture has a colour of its own class, which is found in as many places."""
+    names = ["a $formula$.jpg", "two\nlines \udcff.jpg", "x" * 200]
+    wrong = [Mistake(named(names[i % 3], "tennis"), "football", 0.9) for i in range(count)]
+    images = [np.full((224, 224, 3), COLOURS["tennis"], np.uint8) for _ in wrong]
+    save_contact_sheet(wrong, iter(images), 100, tmp_path / "sheet.png")
+    assert [path.name for path in tmp_path.iterdir()] == ["sheet.png"]
+    sheet = cv2.imread(str(tmp_path / "sheet.png"), cv2.IMREAD_COLOR_RGB)
+    assert sheet is not None
+    found = (np.abs(sheet.astype(int) - COLOURS["tennis"]).max(axis=2) < 3).astype(np.uint8)
+    regions, _, stats, _ = cv2.connectedComponentsWithStats(found)
+    large = stats[1:regions, cv2.CC_STAT_AREA] > 150 * 150
+    assert large.sum() == min(count, LARGEST_SHEET)
