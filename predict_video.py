@@ -185,6 +185,7 @@ def label_clip(
         if preview:
             preview.begin(title, reader.fps if args.realtime else None)
 
+        last = reader.decoded - 1  # number of the last frame that was written
         seen = read(reader, classifier.card)
         frames = stack.enter_context(
             closing(latest(seen) if reader.live else prefetch(seen, AHEAD))
@@ -196,7 +197,9 @@ def label_clip(
         started = time.monotonic()
         for frame, prediction in predictions:
             draw_rows(frame, overlay_rows(prediction, labels, args.top))
-            writer.write(frame)
+            # It also stands for frames of a live source that were dropped, so that time is kept.
+            writer.write(frame, times=prediction.frame - last)
+            last = prediction.frame
             for each in reports:
                 each.add(prediction)
             progress.set_postfix_str(prediction.label, refresh=False)

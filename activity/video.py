@@ -131,8 +131,8 @@ class VideoWriter:
         self._codec = CODECS[path.suffix.lower()]
         self._encoder: cv2.VideoWriter | None = None
 
-    def write(self, frame: np.ndarray) -> None:
-        """Append an (H, W, 3) uint8 BGR frame."""
+    def write(self, frame: np.ndarray, times: int = 1) -> None:
+        """Append an (H, W, 3) uint8 BGR frame, and show it for as many frames as `times` says."""
         if self._encoder is None:
             self._size = (frame.shape[1], frame.shape[0])
             self._encoder = self._open(frame)
@@ -141,11 +141,12 @@ class VideoWriter:
         if self._codec == "MJPG":
             # Such a video is a row of JPEG files, and OpenCV's JPEG encoder (libjpeg-turbo) takes
             # less than half the time of its video encoder (FFmpeg).
-            _, jpeg = cv2.imencode(".jpg", frame, (cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY))
-            self._encoder.write(jpeg)
+            _, encoded = cv2.imencode(".jpg", frame, (cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY))
         else:
-            self._encoder.write(_with_even_sides(frame))
-        self.written += 1
+            encoded = _with_even_sides(frame)  # the encoder does the rest
+        for _ in range(times):
+            self._encoder.write(encoded)
+        self.written += times
 
     def _open(self, frame: np.ndarray) -> cv2.VideoWriter:
         options: tuple[int, ...] = ()

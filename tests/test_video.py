@@ -143,6 +143,14 @@ def test_writes_every_frame_at_its_rate_and_size(
     )
 
 
+@pytest.mark.parametrize("ending", [".avi", ".mp4"])
+def test_a_frame_can_stand_for_several(tmp_path: Path, ending: str) -> None:
+    with video_writer(tmp_path / f"out{ending}", 25.0) as writer:
+        for grey, times in ((50, 1), (150, 3), (100, 2)):
+            writer.write(np.full((64, 64, 3), grey, np.uint8), times)
+    assert greys(tmp_path / f"out{ending}") == pytest.approx([50] + [150] * 3 + [100] * 2, abs=6)
+
+
 def test_frames_of_another_size_are_fitted_not_dropped(tmp_path: Path) -> None:
     with video_writer(tmp_path / "out.avi", 25.0) as writer:
         for size in ((64, 64), (32, 48), (100, 64), (64, 64)):
