@@ -37,7 +37,7 @@ from activity.report import (
     frame_table,
 )
 from activity.smoothing import RollingAverage
-from activity.sources import find_sources, is_stream, names_several, source_names
+from activity.sources import find_sources, is_stream, names_several, source_names, source_title
 from activity.video import Preview, VideoReader, video_writer
 
 # Frames that wait between two stages: enough to smooth them out, few enough to fit in memory.
@@ -139,6 +139,8 @@ def main() -> int:
         preview = None if args.no_preview else stack.enter_context(Preview(stop))
         table = SummaryTable(sources, labels) if several else None
         for source, outputs in zip(sources, plans, strict=True):
+            if stop.wanted:
+                break
             try:
                 with VideoReader(source, args.start, args.end) as reader:
                     check_outputs(outputs, args.overwrite)
@@ -147,6 +149,8 @@ def main() -> int:
                         prompt = args.stride > 1 or any(map(is_stream, sources))
                         engine = load_engine(args.model, args.batch_size, prompt)
                         classifier = Classifier(engine, card, labels)
+                        if stop.wanted:
+                            break  # before anything is written
                     result = label_clip(source, reader, classifier, outputs, preview, stop, args)
             except UserError as error:
                 if table is None:
@@ -155,8 +159,6 @@ def main() -> int:
                 failed = True
                 continue
             print(table.row(result) if table else result.text())
-            if stop.wanted:
-                break
     return 128 + stop.signal if stop.signal else int(failed)
 
 
@@ -170,7 +172,7 @@ def label_clip(
     args: argparse.Namespace,
 ) -> ClipResult:
     """Label one clip and write its outputs."""
-    labels, title = classifier.labels, Path(source).name
+    labels, title = classifier.labels, source_title(source)
     summary = ClipSummary(labels, reader.fps)
     reports: list[Report] = [summary]
     with ExitStack() as stack:

@@ -68,6 +68,11 @@ def source_names(sources: Sequence[str]) -> list[str]:
     return names
 
 
+def source_title(source: str) -> str:
+    """Return what to call a source where people see it; an address can hold a password."""
+    return _name(source) if is_stream(source) else Path(source).name
+
+
 def _is_pattern(name: str) -> bool:
     # A file may have brackets in its name.
     return not is_stream(name) and glob.has_magic(name) and not Path(name).exists()

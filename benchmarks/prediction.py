@@ -33,7 +33,14 @@ def main() -> None:
         for clip in args.clips:
             long = repeated(clip, Path(folder, "long.mp4"))
             int8 = args.model.with_suffix(".xml")
-            script = [PYTHON, "predict_video.py", "--no-preview", "-l", args.label_bin]
+            script = [
+                PYTHON,
+                "predict_video.py",
+                "--no-preview",
+                "--overwrite",
+                "-l",
+                args.label_bin,
+            ]
             keras = [*script, "-m", args.model, "-o", output]
             fast = [*script, "-m", int8, "-o", output]
             ways = {

@@ -307,6 +307,29 @@ def test_a_signal_finishes_the_video(trained: Path, tmp_path: Path, number: int,
     assert sorted(path.name for path in tmp_path.iterdir()) == ["cut.avi", "cut.csv", "long.avi"]
 
 
+def test_a_signal_while_the_model_loads_writes_nothing(trained: Path, tmp_path: Path) -> None:
+    clip = write_clip(tmp_path / "clip.avi")
+    process = subprocess.Popen(
+        [
+            sys.executable, "-c",
+            "import os, signal, sys, activity.engine as engine\n"
+            "load = engine.load_engine\n"
+            "def interrupted(*arguments):\n"
+            "    os.kill(os.getpid(), signal.SIGINT)\n"
+            "    return load(*arguments)\n"
+            "engine.load_engine = interrupted\n"
+            "sys.argv = sys.argv[1:]; import runpy\n"
+            "runpy.run_path(sys.argv[0], run_name='__main__')",
+            ROOT / "predict_video.py", "-m", trained / "model/activity.xml",
+            "-l", trained / "model/lb.pickle", "-i", clip, "-o", tmp_path / "out.avi",
+        ],
+        cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    stdout, stderr = process.communicate(timeout=60)
+    assert (process.returncode, stdout, stderr) == (130, "", "")
+    assert [path.name for path in tmp_path.iterdir()] == ["clip.avi"]
+
+
 def test_more_frames_claimed_than_decoded_are_reported(
     trained: Path, tmp_path: Path, run_script: Run
 ) -> None:

@@ -5,7 +5,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from activity.cli import UserError
-from activity.sources import find_sources, is_stream, names_several, source_names
+from activity.sources import (
+    find_sources,
+    is_stream,
+    names_several,
+    source_names,
+    source_title,
+)
 
 
 @pytest.fixture
@@ -59,6 +65,9 @@ def test_outputs_are_named_after_the_file_the_camera_or_the_host() -> None:
         "http://host/live/court.m3u8",
     ]
     assert source_names(sources) == ["clip", "camera2", "camera.local", "court"]
+    assert [source_title(source) for source in sources] == [
+        "clip.mp4", "camera2", "camera.local", "court",
+    ]  # fmt: skip
     assert source_names(["a/x.mp4", "x-2.avi", "b/X.mp4"]) == ["x", "x-2", "X-3"]
 
 
