@@ -1,1 +1,14 @@
 """What train.py and predict_video.py share, one module per step of the data flow."""
+
+import os
+
+# FFmpeg's own messages would say in twenty lines what one line of ours says.
+os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
+
+try:
+    import cv2  # noqa: F401 (every step needs it, and it is the one that a bare machine cannot load)
+except ImportError as error:
+    raise SystemExit(
+        f"error: OpenCV cannot be loaded ({error}); install the system's libgl1 and libglib2.0-0, "
+        "or the package opencv-python-headless in place of opencv-python"
+    ) from error

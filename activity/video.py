@@ -1,7 +1,6 @@
 """Frames in and frames out: the reader, the writer and the preview window."""
 
 import math
-import os
 import subprocess
 import sys
 import time
@@ -11,9 +10,6 @@ from contextlib import contextmanager
 from itertools import takewhile
 from pathlib import Path
 from typing import Self
-
-# FFmpeg's own messages would say in twenty lines what one line of ours says.
-os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
 
 import cv2
 import numpy as np

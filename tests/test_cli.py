@@ -2,11 +2,14 @@ import argparse
 import contextlib
 import os
 import pty
+import subprocess
 import sys
 import termios
 import time
+from pathlib import Path
 
 import pytest
+from conftest import ROOT
 
 from activity import cli
 
@@ -76,3 +79,16 @@ def test_quiet_progress_says_nothing(
     with cli.Progress(3, "frames", quiet=True) as progress:
         progress.update()
     assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize("script", ["train.py", "predict_video.py"])
+def test_a_machine_without_what_opencv_needs(tmp_path: Path, script: str) -> None:
+    reason = "libGL.so.1: cannot open shared object file"
+    (tmp_path / "cv2.py").write_text(f"raise ImportError({reason!r})")
+    done = subprocess.run(
+        [sys.executable, ROOT / script, "--help"],
+        capture_output=True, text=True, env=os.environ | {"PYTHONPATH": str(tmp_path)},
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"error: OpenCV cannot be loaded ({reason}); install ")
+    assert done.stderr.count("\n") == 1

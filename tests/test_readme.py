@@ -1,0 +1,82 @@
+"""Every command of the README runs, and its tables list every option."""
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import ROOT, Run
+
+README = (ROOT / "README.md").read_text()
+# Indented by four, and not a drawing of the data flow.
+COMMANDS = re.findall(r"^    ((?:make|pip|python3?) .*)$", README, re.M)
+# `make demo` runs these on its way, and `make test` runs this test.
+SET_UP = {
+    "make test",
+    "python3 -m venv .venv && . .venv/bin/activate",
+    "pip install -r requirements.txt",
+}
+PYTHON_COMMANDS = [command for command in COMMANDS if command.startswith("python ")]
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory, dataset_folder: Path) -> Path:
+    """Lay out the project as after a clone, with the user's things that the README speaks of."""
+    folder = tmp_path_factory.mktemp("project")
+    for name in ("Makefile", "train.py", "predict_video.py", "activity", "example_clips"):
+        (folder / name).symlink_to(ROOT / name)
+    shutil.copytree(ROOT / "model", folder / "model")
+    (folder / "DIR").symlink_to(dataset_folder)
+    (folder / "clip.mp4").symlink_to(ROOT / "example_clips" / "tennis.mp4")
+    (folder / "CLIPS").symlink_to(ROOT / "example_clips")
+    return folder
+
+
+def test_no_command_is_forgotten() -> None:
+    assert {"make demo", *SET_UP} <= set(COMMANDS)
+    assert set(COMMANDS) - SET_UP - {"make demo"} == set(PYTHON_COMMANDS)
+    assert len(PYTHON_COMMANDS) >= 4
+
+
+def test_the_demo_finds_the_three_sports(project: Path) -> None:
+    """With this environment in place of a new one, which takes minutes."""
+    done = subprocess.run(
+        ["make", "--silent", f"BIN={Path(sys.executable).parent}", "-o", ".venv/ready", "demo"],
+        cwd=project, capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    _, *lines = (line.split() for line in done.stdout.splitlines())
+    for line, name in zip(lines, ("football", "tennis", "weight_lifting"), strict=True):
+        assert line[:2] == [f"example_clips/{name}.mp4", name]
+        # The label of single frames flips, and the averaged one does not.
+        assert int(line[3]) >= 4
+        assert int(line[4]) == 0
+        assert line[7] == f"output/{name}.avi"
+        for ending in ("avi", "png", "json"):
+            assert (project / "output" / f"{name}.{ending}").stat().st_size > 1000
+
+
+@pytest.mark.parametrize("command", PYTHON_COMMANDS)
+def test_commands_run(command: str, project: Path, random_weights: Path, run_script: Run) -> None:
+    """As they stand; only ImageNet's weights, which are a download, have others in their place."""
+    _, script, *arguments = command.split()
+    if script == "train.py":
+        arguments += ["--weights", str(random_weights), "--views", "0"]
+    else:
+        arguments.append("--overwrite")  # some commands have the same default output
+    done = run_script(script, *arguments, cwd=project)
+    assert done.returncode == 0, done.stderr
+    for path in re.findall(r"output/\S+", command):
+        assert (project / path).exists()
+
+
+@pytest.mark.parametrize("script", ["train.py", "predict_video.py"])
+def test_the_table_has_every_option(script: str, run_script: Run) -> None:
+    usage = run_script(script, "--help").stdout
+    options = set(re.findall(r"^  (?:-\w.*?, )?(--[a-z-]+)", usage, re.M)) - {"--help"}
+    table = README.split(f"| `{script}` | |")[1].split("\n\n")[0]
+    firsts = " ".join(line.split("|")[1] for line in table.splitlines() if line.startswith("| `"))
+    assert set(re.findall(r"--[a-z][a-z-]+", firsts)) == options
