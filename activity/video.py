@@ -91,7 +91,7 @@ class VideoReader:
 
     def _skip(self, frames: int) -> int:
         """Go to a frame and return its number."""
-        if self.claimed is not None:
+        if frames and self.claimed is not None:
             self._capture.set(cv2.CAP_PROP_POS_FRAMES, frames)
             return frames
         return sum(1 for _ in takewhile(lambda _: self._capture.grab(), range(frames)))
@@ -268,7 +268,7 @@ class Preview:
     def _open_for(self, frame: np.ndarray) -> None:
         if self._possible and self._trial.wait() != 0:
             self._possible = False
-            print("preview off: no window can be opened here (no display?)")
+            print("preview off: no window can be opened here (no display, or a headless OpenCV?)")
         if not self._possible:
             return
         height, width = frame.shape[:2]
