@@ -219,6 +219,8 @@ def label_clip(
         report = {
             "clip": {
                 "input": source,
+                "width": reader.width,
+                "height": reader.height,
                 "fps": reader.fps,
                 "frames_decoded": reader.decoded,
                 "frames_claimed": reader.claimed,

@@ -7,12 +7,14 @@ import numpy as np
 from matplotlib import colormaps
 from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, MaxNLocator
+from matplotlib.ticker import FuncFormatter, MultipleLocator
 
 from activity.artifacts import written_whole
 from activity.report import UNCERTAIN, Prediction, Segment
 
 COLUMNS = 2048  # about twice what the picture has pixels for
+# Seconds between two marks on the axis, as on a clock.
+TICKS = (0.1, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 36000)
 
 
 class Timeline:
@@ -88,9 +90,11 @@ class Timeline:
             width = segment.end - segment.start
             strip.barh(0, width, left=segment.start, color=colours[segment.label])
         strip.set(yticks=[], ylim=(-0.4, 0.4), xlabel="time (thin: single frames, bold: averaged)")
-        strip.xaxis.set_major_locator(MaxNLocator(10, steps=[1, 2, 3, 6, 10]))
+        start, end = segments[0].start, segments[-1].end
+        step = next((step for step in TICKS if (end - start) / step <= 12), TICKS[-1])
+        strip.xaxis.set_major_locator(MultipleLocator(step))
         strip.xaxis.set_major_formatter(FuncFormatter(_clock))
-        strip.set_xlim(segments[0].start, segments[-1].end)
+        strip.set_xlim(start, end)
         with written_whole(path) as partial:
             figure.savefig(partial, dpi=100)
 
@@ -98,4 +102,6 @@ class Timeline:
 def _clock(seconds: float, _position: int) -> str:
     minutes, rest = divmod(seconds, 60)
     hours, minutes = divmod(int(minutes), 60)
-    return f"{hours}:{minutes:02d}:{rest:02.0f}" if hours else f"{minutes}:{rest:04.1f}"
+    if hours:
+        return f"{hours}:{minutes:02d}:{rest:02.0f}"
+    return f"{minutes}:{rest:02.0f}" if rest.is_integer() else f"{minutes}:{rest:04.1f}"

@@ -58,7 +58,7 @@ class VideoReader:
         self.end = math.inf if end is None else max(first_end, round(end * self.fps))
         self._free: deque[np.ndarray] = deque()
         # The first frame is read here, so that a source without one fails before anything slow.
-        self._first = self._read()
+        self._first: np.ndarray | None = self._read()
         if self._first is None:
             self._capture.release()
             if self.decoded:
@@ -68,6 +68,7 @@ class VideoReader:
             if is_stream(source):
                 raise UserError(f"--input {source} gives no frame; is it connected, and reachable?")
             raise UserError(f"--input {source} holds no frame that can be decoded; is it a video?")
+        self.height, self.width = self._first.shape[:2]
 
     def __enter__(self) -> Self:
         return self

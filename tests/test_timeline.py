@@ -1,5 +1,6 @@
 """The timeline keeps what happened, in bounded memory, and becomes a picture."""
 
+import re
 from pathlib import Path
 
 import cv2
@@ -48,3 +49,23 @@ def test_becomes_a_picture(tmp_path: Path) -> None:
     colour = np.array((180, 119, 31))  # the first one of Matplotlib, in BGR
     rows, _ = np.nonzero(np.abs(picture.astype(int) - colour).sum(axis=2) < 12)
     assert len(rows) > 10_000  # the strip of the one label
+
+
+@pytest.mark.parametrize(
+    ("frames", "marks"),
+    [
+        (125, ["0:00", "0:00.5", "0:01", "0:01.5"]),
+        (25 * 90, ["0:00", "0:10", "0:20", "0:30"]),
+        (25 * 7200, ["0:00", "10:00", "20:00", "30:00", "40:00", "50:00", "1:00:00"]),
+    ],
+)
+def test_the_axis_is_marked_as_on_a_clock(tmp_path: Path, frames: int, marks: list[str]) -> None:
+    timeline, summary = Timeline(LABELS, 25.0), ClipSummary(LABELS, 25.0)
+    for frame in (0, frames - 1):
+        row = np.array([0.7, 0.3])
+        for report in (timeline, summary):
+            report.add(Prediction(frame, "a", "a", row, row))
+    timeline.save(tmp_path / "timeline.svg", "a clip", summary.segments)
+    # Matplotlib's SVG has each text as a comment before its outlines.
+    texts = re.findall(r"<!-- (\d+:.*?) -->", (tmp_path / "timeline.svg").read_text())
+    assert texts[: len(marks)] == marks
