@@ -10,7 +10,6 @@ Reading, the model, and drawing with writing are three stages that run at the sa
 """
 
 import argparse
-import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, redirect_stdout
@@ -21,7 +20,17 @@ from pathlib import Path
 import numpy as np
 
 from activity import artifacts
-from activity.cli import Parser, Progress, Stop, UserError, at_least, file_path, number_from, run
+from activity.cli import (
+    Parser,
+    Progress,
+    Stop,
+    UserError,
+    at_least,
+    file_path,
+    number_from,
+    print_error,
+    run,
+)
 from activity.engine import KERAS_BATCH, OPENVINO_BATCH, Engine, load_engine
 from activity.outputs import ENDINGS, check_outputs, plan_outputs
 from activity.overlay import draw_rows
@@ -142,7 +151,7 @@ def main() -> int:
             if stop.wanted:
                 break
             try:
-                with VideoReader(source, args.start, args.end) as reader:
+                with VideoReader(source, args.start, args.end, stop) as reader:
                     check_outputs(outputs, args.overwrite)
                     if classifier is None:
                         # Neither frames of a live source nor those of a stride wait for a batch.
@@ -155,7 +164,7 @@ def main() -> int:
             except UserError as error:
                 if table is None:
                     raise
-                print(f"error: {error}", file=sys.stderr)
+                print_error("error", error)
                 failed = True
                 continue
             print(table.row(result) if table else result.text())
@@ -224,6 +233,7 @@ def label_clip(
                 "fps": reader.fps,
                 "frames_decoded": reader.decoded,
                 "frames_claimed": reader.claimed,
+                "reconnections": reader.reconnections,
             },
             "model": {"file": args.model, "labels": labels} | asdict(classifier.card),
             "settings": {name: getattr(args, name) for name in SETTINGS},
@@ -236,9 +246,21 @@ def label_clip(
         notes.append(f"skipped {summary.skipped} frames to keep up with the source")
     if stop.wanted:
         notes.append("ended before the end of the clip")
-    elif reader.claimed and reader.decoded != min(reader.claimed, reader.end):
-        notes.append(f"decoded {reader.decoded} frames, the file claims {reader.claimed}")
+    else:
+        warn_of_loss(source, reader)
     return ClipResult(source, outputs["output"], summary, seconds, notes)
+
+
+def warn_of_loss(source: str, reader: VideoReader) -> None:
+    """Say so where the clip has fewer frames than it should, or more."""
+    decoded, claimed = reader.decoded, reader.claimed
+    if reader.live and decoded < reader.end:
+        print_error("warning", f"{source} broke off after {decoded} frames and did not come back")
+    elif claimed and decoded != min(claimed, reader.end):
+        lost = f", {1 - decoded / claimed:.0%} are missing" if decoded < claimed else ""
+        print_error(
+            "warning", f"{source}: decoded {decoded} frames, the file claims {claimed}{lost}"
+        )
 
 
 def read(

@@ -1,7 +1,10 @@
 """What train.py and predict_video.py share, one module per step of the data flow."""
 
 import os
+import sys
 
+# OpenVINO and NNCF report their use where this package is found, and work without it.
+sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]
 # FFmpeg's own messages would say in twenty lines what one line of ours says.
 os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
 

@@ -19,6 +19,22 @@ class UserError(Exception):
     """Something the user can put right; the message names the value and the remedy."""
 
 
+def printable(text: object) -> str:
+    """Return a text with its control characters escaped.
+
+    A file's or a class's name could otherwise move the cursor, clear the screen or fake a line.
+    """
+    return "".join(
+        letter if letter.isprintable() else letter.encode("unicode_escape").decode()
+        for letter in str(text)
+    )
+
+
+def print_error(kind: str, message: object) -> None:
+    """Print a message in one line on stderr; `kind` is 'error' or 'warning'."""
+    print(f"{kind}: {printable(message)}", file=sys.stderr)
+
+
 class Parser(argparse.ArgumentParser):
     """An `ArgumentParser` that answers a mistake with one line."""
 
@@ -78,7 +94,8 @@ class Progress(tqdm):  # type: ignore[misc]
             style = {"mininterval": SECONDS_A_LINE, "delay": SECONDS_A_LINE, "miniters": 1}
             if total is not None:
                 style["bar_format"] = self.LINE
-        super().__init__(desc=name, total=total, unit=f" {unit}", disable=quiet, **style)
+        description = None if name is None else printable(name)
+        super().__init__(desc=description, total=total, unit=f" {unit}", disable=quiet, **style)
 
     @staticmethod
     def status_printer(file: Any) -> Callable[[str], object]:
@@ -119,7 +136,7 @@ def run(main: Callable[[], int]) -> NoReturn:
     try:
         code = main()
     except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print_error("error", error)
         code = 1
     except BrokenPipeError:
         # Whoever read the output has left, as `head` does; what is still buffered goes nowhere.

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from sklearn.metrics import classification_report, confusion_matrix
 
-from activity.artifacts import written_whole
+from activity.artifacts import save_picture
 
 
 def evaluate(
@@ -73,5 +73,4 @@ def save_plot(history: Mapping[str, Sequence[float]], path: Path) -> None:
         panel.xaxis.set_major_locator(MaxNLocator(integer=True))
         panel.grid(alpha=0.3)
     figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
-    with written_whole(path) as partial:
-        figure.savefig(partial, dpi=120)
+    save_picture(figure, path, dpi=120)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from activity.artifacts import written_whole
+from activity.artifacts import save_picture
 from activity.dataset import Picture
 
 COLUMNS = 6
@@ -71,8 +71,7 @@ def save_contact_sheet(
             f"{_plain(mistake.picture.path.name)}",
             fontsize=8,
         )
-    with written_whole(path) as partial:
-        figure.savefig(partial, dpi=100)
+    save_picture(figure, path, dpi=100)
 
 
 def _plain(name: str, longest: int = 28) -> str:

@@ -11,6 +11,7 @@ from typing import Any, Protocol, TextIO
 import numpy as np
 
 from activity.artifacts import written_whole
+from activity.cli import printable
 
 UNCERTAIN = "uncertain"
 
@@ -44,14 +45,19 @@ class FrameTable:
             [
                 prediction.frame,
                 f"{prediction.frame / self._fps:.3f}",
-                prediction.label,
+                _cell(prediction.label),
                 f"{prediction.averaged.max():.6f}",
-                prediction.raw_label,
+                _cell(prediction.raw_label),
                 f"{prediction.raw.max():.6f}",
                 *(f"{probability:.6f}" for probability in prediction.averaged),
             ]
         )
         self._file.flush()
+
+
+def _cell(text: str) -> str:
+    """Return a text that no spreadsheet takes for a formula."""
+    return f"'{text}" if text.startswith(("=", "+", "-", "@")) else text
 
 
 @contextmanager
@@ -195,7 +201,7 @@ class ClipResult:
 
     def text(self) -> str:
         """Return it with a fact a line."""
-        first = f"{self.video}: {self.summary.frames} frames, {self.rate:.1f} frames/s"
+        first = f"{printable(self.video)}: {self.summary.frames} frames, {self.rate:.1f} frames/s"
         return "\n".join([first, *self.notes, *self.summary.lines()])
 
 
@@ -203,7 +209,7 @@ class SummaryTable:
     """A line for each of several clips; columns are as wide as the names that may come."""
 
     def __init__(self, clips: Sequence[str], labels: Sequence[str]) -> None:
-        self._clip = max(map(len, ["clip", *clips]))
+        self._clip = max(map(len, ["clip", *map(printable, clips)]))
         self._label = max(map(len, ["label", *labels]))
         self._headed = False
 
@@ -211,9 +217,9 @@ class SummaryTable:
         """Return the line of a clip, under a heading if it is the first."""
         summary = result.summary
         line = (
-            f"{result.clip:{self._clip}}  {summary.label:{self._label}}"
+            f"{printable(result.clip):{self._clip}}  {summary.label:{self._label}}"
             f"  {summary.probability:11.3f}  {summary.raw_changes:11d}  {summary.changes:16d}"
-            f"  {summary.frames:7d}  {result.rate:8.1f}  {result.video}"
+            f"  {summary.frames:7d}  {result.rate:8.1f}  {printable(result.video)}"
         )
         if result.notes:
             line += f" ({'; '.join(result.notes)})"

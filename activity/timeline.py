@@ -9,7 +9,7 @@ from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MultipleLocator
 
-from activity.artifacts import written_whole
+from activity.artifacts import save_picture
 from activity.report import UNCERTAIN, Prediction, Segment
 
 COLUMNS = 2048  # about twice what the picture has pixels for
@@ -95,8 +95,7 @@ class Timeline:
         strip.xaxis.set_major_locator(MultipleLocator(step))
         strip.xaxis.set_major_formatter(FuncFormatter(_clock))
         strip.set_xlim(start, end)
-        with written_whole(path) as partial:
-            figure.savefig(partial, dpi=100)
+        save_picture(figure, path, dpi=100)
 
 
 def _clock(seconds: float, _position: int) -> str:

@@ -25,6 +25,9 @@ USUAL_FPS = 30.0
 HIGHEST_FPS = 1000.0
 # A damaged packet looks like the end of the file; a healthy frame may follow this many packets on.
 DAMAGED_PACKETS = 64
+# Of a stream, in milliseconds; OpenCV's own are half a minute.
+TIMEOUTS = (cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, 10_000, cv2.CAP_PROP_READ_TIMEOUT_MSEC, 5_000)
+RECONNECT_PAUSES = (1.0, 2.0, 4.0)  # seconds before each attempt
 
 
 class VideoReader:
@@ -33,21 +36,25 @@ class VideoReader:
     `start` and `end`, in seconds, bound what is read. `decoded` is the number of frames from the
     clip's beginning to the last one read; `claimed` is how many the container says it has, an
     estimate (None if it says nothing). `live` tells that frames come at their own pace and cannot
-    wait. Raises `UserError` for a source that is missing or delivers no frame.
+    wait. Where such a source breaks off it is taken up again, `reconnections` times so far, until
+    that fails several times in a row or `stop` is wanted. Raises `UserError` for a source that is
+    missing or delivers no frame.
     """
 
-    def __init__(self, source: str | Path, start: float = 0.0, end: float | None = None) -> None:
-        source = str(source)
+    def __init__(
+        self,
+        source: str | Path,
+        start: float = 0.0,
+        end: float | None = None,
+        stop: Stop | None = None,
+    ) -> None:
+        self._source = source = str(source)
+        self._stop = stop
         if not is_stream(source) and not Path(source).is_file():
             kind = "is a folder" if Path(source).is_dir() else "does not exist"
             raise UserError(f"--input {source} {kind}; name a video file")
         cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
-        if source.isdecimal():
-            self._capture = cv2.VideoCapture(int(source))
-        else:
-            self._capture = cv2.VideoCapture(source, cv2.CAP_FFMPEG)
-        # The default has changed between versions of OpenCV.
-        self._capture.set(cv2.CAP_PROP_ORIENTATION_AUTO, 1)
+        self._capture = self._open()
         fps = self._capture.get(cv2.CAP_PROP_FPS)
         self.fps = fps if 0 < fps <= HIGHEST_FPS and math.isfinite(fps) else USUAL_FPS
         claimed = int(self._capture.get(cv2.CAP_PROP_FRAME_COUNT))
@@ -56,6 +63,7 @@ class VideoReader:
         self.decoded = self._skip(round(start * self.fps))
         first_end = self.decoded + 1
         self.end = math.inf if end is None else max(first_end, round(end * self.fps))
+        self.reconnections = 0
         self._free: deque[np.ndarray] = deque()
         # The first frame is read here, so that a source without one fails before anything slow.
         self._first: np.ndarray | None = self._read()
@@ -82,13 +90,41 @@ class VideoReader:
         while frame is not None:
             self.decoded += 1
             yield frame
-            frame = self._read() if self.decoded < self.end else None
+            if self.decoded >= self.end:
+                break
+            frame = self._read()
+            if frame is None and self.live:
+                frame = self._reconnect()
 
     @property
     def expected(self) -> int | None:
         """How many frames there are to read, as far as anybody knows."""
         end = min(self.end, self.claimed or math.inf)
         return None if math.isinf(end) else int(end) - self.decoded
+
+    def _open(self) -> cv2.VideoCapture:
+        if self._source.isdecimal():
+            capture = cv2.VideoCapture(int(self._source))
+        else:
+            options = TIMEOUTS if is_stream(self._source) else ()
+            capture = cv2.VideoCapture(self._source, cv2.CAP_FFMPEG, options)
+        # The default has changed between versions of OpenCV.
+        capture.set(cv2.CAP_PROP_ORIENTATION_AUTO, 1)
+        return capture
+
+    def _reconnect(self) -> np.ndarray | None:
+        """Take up a source that broke off, and return its next frame, or None if it is gone."""
+        for pause in RECONNECT_PAUSES:
+            if self._stop and self._stop.wanted:
+                break
+            time.sleep(pause)
+            self._capture.release()
+            self._capture = self._open()
+            decoded, frame = self._capture.read()
+            if decoded:
+                self.reconnections += 1
+                return frame
+        return None
 
     def _skip(self, frames: int) -> int:
         """Go to a frame and return its number."""

@@ -1,5 +1,6 @@
 """Fixtures: the shared test material where it is present, and small stand-ins made here."""
 
+import csv
 import os
 import subprocess
 import sys
@@ -10,6 +11,8 @@ import cv2
 import numpy as np
 import pytest
 from hypothesis import settings
+
+from activity.video import VideoReader
 
 # A slow machine is no failure.
 settings.register_profile("any machine", deadline=None)
@@ -113,3 +116,15 @@ def trained(
     (folder / "stdout").write_text(done.stdout)
     (folder / "stderr").write_text(done.stderr)
     return folder
+
+
+def rows(path: Path) -> list[dict[str, str]]:
+    """Return the rows of a CSV table."""
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def frames(path: Path) -> list[np.ndarray]:
+    """Return all frames of a video."""
+    with VideoReader(path) as reader:
+        return [frame.copy() for frame in reader]
