@@ -1,7 +1,6 @@
 """Files that outlive a run: checked before it, written beside their place and then renamed."""
 
 import hashlib
-import io
 import json
 import os
 import pickle
@@ -20,7 +19,6 @@ from activity.cli import UserError
 if TYPE_CHECKING:
     import keras
     import openvino
-    from matplotlib.figure import Figure
     from sklearn.preprocessing import LabelBinarizer
 
 PICTURES = (".png", ".pdf", ".svg")  # what Matplotlib is asked to write
@@ -245,15 +243,6 @@ def load_labels(path: Path) -> list[str]:
             "name the one that train.py wrote"
         ) from error
     return labels
-
-
-def save_picture(figure: "Figure", path: Path, dpi: int) -> None:
-    """Write a figure as .png, .pdf or .svg."""
-    # Where the disk is full, Matplotlib's writers fail in ways of their own.
-    picture = io.BytesIO()
-    figure.savefig(picture, format=path.suffix.lower().lstrip("."), dpi=dpi)
-    with written_whole(path) as partial:
-        partial.write_bytes(picture.getvalue())
 
 
 def save_json(record: dict[str, Any], path: Path) -> None:

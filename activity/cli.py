@@ -30,6 +30,15 @@ def printable(text: object) -> str:
     )
 
 
+def is_utf8(name: str) -> bool:
+    """Tell whether a file's name is valid text; libraries in C++ crash where it is not."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def print_error(kind: str, message: object) -> None:
     """Print a message in one line on stderr; `kind` is 'error' or 'warning'."""
     print(f"{kind}: {printable(message)}", file=sys.stderr)
@@ -74,9 +83,9 @@ def number_from(minimum: float, maximum: float = math.inf) -> Callable[[str], fl
 
 
 def file_path(text: str) -> Path:
-    """Return a path as an argparse type; it has to end in the name of a file."""
+    """Return a path as an argparse type; it has to end in the name of a file, in UTF-8."""
     path = Path(text)
-    if not path.name:
+    if not path.name or not is_utf8(text):
         raise argparse.ArgumentTypeError(f"{text!r} is not the name of a file")
     return path
 

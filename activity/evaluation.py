@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from sklearn.metrics import classification_report, confusion_matrix
 
-from activity.artifacts import save_picture
+from activity.figures import save_picture
 
 
 def evaluate(

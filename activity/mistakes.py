@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from activity.artifacts import save_picture
 from activity.dataset import Picture
+from activity.figures import plain, save_picture
 
 COLUMNS = 6
 LARGEST_SHEET = 48  # pictures; more would be too small to see, or too many to look at
@@ -66,17 +66,14 @@ def save_contact_sheet(
     for panel, mistake, image in zip(panels, shown, islice(images, len(shown)), strict=False):
         panel.imshow(image)
         panel.set_title(
-            f"{_plain(mistake.picture.label)}, taken for\n"
-            f"{_plain(mistake.predicted)} ({mistake.probability:.0%})\n"
-            f"{_plain(mistake.picture.path.name)}",
+            f"{plain(_shortened(mistake.picture.label))}, taken for\n"
+            f"{plain(_shortened(mistake.predicted))} ({mistake.probability:.0%})\n"
+            f"{plain(_shortened(mistake.picture.path.name))}",
             fontsize=8,
         )
     save_picture(figure, path, dpi=100)
 
 
-def _plain(name: str, longest: int = 28) -> str:
-    """Return a name that fits over its picture, and in which Matplotlib finds no formula."""
-    plain = "".join(letter if letter.isprintable() else "?" for letter in name)
-    if len(plain) > longest:
-        plain = f"{plain[: longest - 10]}…{plain[-9:]}"
-    return plain.replace("$", r"\$")
+def _shortened(name: str, longest: int = 28) -> str:
+    """Return a name that fits over its picture."""
+    return name if len(name) <= longest else f"{name[: longest - 10]}…{name[-9:]}"

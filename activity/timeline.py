@@ -9,7 +9,7 @@ from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MultipleLocator
 
-from activity.artifacts import save_picture
+from activity.figures import plain, save_picture
 from activity.report import UNCERTAIN, Prediction, Segment
 
 COLUMNS = 2048  # about twice what the picture has pixels for
@@ -82,8 +82,8 @@ class Timeline:
                 seconds, lowest[:, index], highest[:, index],
                 step="mid", color=colour, alpha=0.25, linewidth=0.5,
             )  # fmt: skip
-            curves.plot(seconds, averaged[:, index], color=colour, linewidth=2, label=label)
-        curves.set(ylabel="probability", ylim=(-0.02, 1.02), title=title)
+            curves.plot(seconds, averaged[:, index], color=colour, linewidth=2, label=plain(label))
+        curves.set(ylabel="probability", ylim=(-0.02, 1.02), title=plain(title))
         curves.grid(alpha=0.3)
         curves.legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
         for segment in segments:

@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 
 from activity.artifacts import written_whole
-from activity.cli import Stop, UserError
+from activity.cli import Stop, UserError, is_utf8
 from activity.sources import is_stream
 
 CODECS = {".avi": "MJPG", ".mp4": "mp4v"}
@@ -49,6 +49,10 @@ class VideoReader:
         stop: Stop | None = None,
     ) -> None:
         self._source = source = str(source)
+        if not is_utf8(source):
+            raise UserError(
+                f"--input {source} is not named in UTF-8, as OpenCV needs it; rename it"
+            )
         self._stop = stop
         if not is_stream(source) and not Path(source).is_file():
             kind = "is a folder" if Path(source).is_dir() else "does not exist"

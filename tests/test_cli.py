@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 from conftest import ROOT
+from hypothesis import given
+from hypothesis import strategies as st
 
 from activity import cli
 
@@ -26,6 +28,19 @@ def test_numbers_out_of_bounds(text: str) -> None:
     if text != "1.01":
         with pytest.raises(argparse.ArgumentTypeError, match="is not a number from 0 up"):
             cli.number_from(0)(text)
+
+
+@given(st.text())
+def test_what_is_printed_cannot_move_the_cursor(text: str) -> None:
+    shown = cli.printable(text)
+    assert shown.isprintable()
+    assert cli.printable(shown) == shown
+    if text.isprintable():
+        assert shown == text
+
+
+def test_control_characters_stay_visible() -> None:
+    assert cli.printable("a\x1b[2J\r\nb\u202e\udcff") == r"a\x1b[2J\r\nb\u202e\udcff"
 
 
 def advance(total: int | None) -> None:

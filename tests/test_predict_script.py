@@ -157,6 +157,31 @@ def test_several_clips_and_a_bad_one_among_them(
     assert len(done.stdout.splitlines()) == 4
 
 
+def test_names_of_files_cannot_fake_a_line_or_move_the_cursor(
+    trained: Path, tmp_path: Path, run_script: Run
+) -> None:
+    evil = "\x1b[2J\rerror: no.avi\n=cmd()"
+    write_clip(tmp_path / "clips.avi", frames=3)
+    (tmp_path / "clips").mkdir()
+    (tmp_path / "clips" / f"{evil}.avi").write_bytes((tmp_path / "clips.avi").read_bytes())
+    (tmp_path / "clips" / f"broken {evil}\udcff.avi").touch()
+    done = run_script(
+        "predict_video.py", "-m", trained / "model/activity.xml", "--no-preview",
+        "-l", trained / "model/lb.pickle", "-i", "clips", "--json", "reports",
+        "--timeline", "timelines", "--csv", "tables", cwd=tmp_path,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert len(done.stdout.splitlines()) == 2
+    assert len(done.stderr.splitlines()) == 1
+    for line in (*done.stdout.split("\n"), *done.stderr.split("\n")):
+        assert line.isprintable()
+    assert r"clips/\x1b[2J\rerror: no.avi\n=cmd().avi" in done.stdout
+    for folder, ending in {"reports": "json", "timelines": "png", "tables": "csv"}.items():
+        assert [path.name for path in (tmp_path / folder).iterdir()] == [f"{evil}.{ending}"]
+    (report,) = (tmp_path / "reports").iterdir()
+    assert json.loads(report.read_text())["clip"]["input"] == f"clips/{evil}.avi"
+
+
 def test_a_part_of_a_clip_every_third_frame_classified(
     trained: Path, clip: Path, tmp_path: Path, run_script: Run
 ) -> None:
@@ -361,6 +386,8 @@ def test_filmed_upright_is_written_upright(trained: Path, tmp_path: Path, run_sc
         (["-i", "clip.avi", "--top", "0"], 2, "'0' is not a whole number from 1 up"),
         (["-i", "clip.avi", "--csv", "kept.csv"], 1, "--csv kept.csv exists; add --overwrite"),
         (["-i", "clip.avi", "clip.avi", "-o", "o.avi"], 1, "is one file for several clips"),
+        (["-i", "\udcff.avi"], 1, r"--input \udcff.avi is not named in UTF-8"),
+        (["-i", "clip.avi", "-o", "\udcff.avi"], 2, r"'\udcff.avi' is not the name of a file"),
         (["-i", "two.pickle"], 1, "holds no frame that can be decoded"),
         (["-i", "clip.avi", "-o", "out.mkv"], 1, "choose a name ending in .avi or .mp4"),
         (["-i", "clip.avi", "-o", "clip.avi"], 1, "--input and --output are the same file"),

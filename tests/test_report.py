@@ -39,6 +39,17 @@ def test_one_row_a_frame(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize("label", ["=1+1", "+a", "-5 kg", "@SUM(A1)", '=HYPERLINK("x")'])
+def test_no_label_is_a_formula_to_a_spreadsheet(tmp_path: Path, label: str) -> None:
+    row = np.array([0.7, 0.3])
+    with frame_table(tmp_path / "t.csv", [label, "b"], 25.0) as table:
+        table.add(Prediction(0, label, label, row, row))
+    with (tmp_path / "t.csv").open(newline="") as file:
+        head, found = csv.reader(file)
+    assert found[2] == found[4] == f"'{label}"
+    assert not any(cell.startswith(("=", "+", "-", "@")) for cell in [*head, *found])
+
+
 def test_an_error_leaves_no_table(tmp_path: Path) -> None:
     with pytest.raises(ZeroDivisionError), frame_table(tmp_path / "t.csv", LABELS, 25.0):
         raise ZeroDivisionError

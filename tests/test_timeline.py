@@ -51,6 +51,16 @@ def test_becomes_a_picture(tmp_path: Path) -> None:
     assert len(rows) > 10_000  # the strip of the one label
 
 
+def test_names_are_no_formulas(tmp_path: Path, recwarn: pytest.WarningsRecorder) -> None:
+    timeline, summary = Timeline([r"$\frac$", "スキー"], 25.0), ClipSummary(["a", "b"], 25.0)
+    row = np.array([0.7, 0.3])
+    timeline.add(Prediction(0, r"$\frac$", r"$\frac$", row, row))
+    summary.add(Prediction(0, r"$\frac$", r"$\frac$", row, row))
+    timeline.save(tmp_path / "timeline.png", "a$b$\x1b.mp4", summary.segments)
+    assert cv2.imread(str(tmp_path / "timeline.png")) is not None
+    assert not recwarn
+
+
 @pytest.mark.parametrize(
     ("frames", "marks"),
     [
