@@ -25,11 +25,11 @@ from activity.cli import (
     Progress,
     Stop,
     UserError,
-    at_least,
     file_path,
-    number_from,
     print_error,
+    real_number,
     run,
+    whole_number,
 )
 from activity.engine import KERAS_BATCH, OPENVINO_BATCH, Engine, load_engine
 from activity.outputs import ENDINGS, check_outputs, plan_outputs
@@ -51,6 +51,7 @@ from activity.video import Preview, VideoReader, video_writer
 
 # Frames that wait between two stages: enough to smooth them out, few enough to fit in memory.
 AHEAD = 4
+LONGEST = 10**6  # seconds of a clip
 SETTINGS = ("size", "min_probability", "start", "end", "stride")  # what the labels depend on
 
 
@@ -79,24 +80,24 @@ def parse_args() -> argparse.Namespace:
     add("--overwrite", action="store_true",
         help="replace outputs that exist")
     add = parser.add_argument_group("prediction").add_argument
-    add("-s", "--size", type=at_least(1), default=128, metavar="K",
+    add("-s", "--size", type=whole_number(1, 10**6), default=128, metavar="K",
         help="average over the last K predictions; 1 shows the raw labels (default: %(default)s)")
-    add("--min-probability", type=number_from(0, 1), default=0.0, metavar="P",
+    add("--min-probability", type=real_number(0, 1), default=0.0, metavar="P",
         help=f"label it '{UNCERTAIN}' where the averaged probability is lower "
         "(default: %(default)g)")
-    add("--start", type=number_from(0), default=0.0, metavar="SECONDS",
+    add("--start", type=real_number(0, LONGEST), default=0.0, metavar="SECONDS",
         help="where to begin (default: %(default)g)")
-    add("--end", type=number_from(0), metavar="SECONDS",
+    add("--end", type=real_number(0, LONGEST), metavar="SECONDS",
         help="where to stop (default: the end of the clip)")
-    add("--stride", type=at_least(1), default=1, metavar="N",
+    add("--stride", type=whole_number(1, 10**6), default=1, metavar="N",
         help="classify every Nth frame; those between are written, too, and keep the label "
         "(default: %(default)s)")
-    add("--batch-size", type=at_least(1), metavar="N",
+    add("--batch-size", type=whole_number(1, 1024), metavar="N",
         help="frames a call of the model; changes no result (default: "
         f"{OPENVINO_BATCH} with OpenVINO, {KERAS_BATCH} with Keras; always 1 for a camera, a "
         "stream or a stride)")
     add = parser.add_argument_group("what is shown").add_argument
-    add("--top", type=at_least(1), default=1, metavar="K",
+    add("--top", type=whole_number(1, 100), default=1, metavar="K",
         help="draw the K most probable classes (default: %(default)s)")
     add("--quiet", action="store_true",
         help="print errors only")

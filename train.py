@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from activity import artifacts
-from activity.cli import Parser, Progress, UserError, at_least, file_path, run
+from activity.cli import Parser, Progress, UserError, file_path, run, whole_number
 from activity.preprocessing import RESIZE_RULES
 
 if TYPE_CHECKING:
@@ -59,19 +59,19 @@ def parse_args() -> argparse.Namespace:
     add = parser.add_argument_group("training").add_argument
     add("--weights", default="imagenet", metavar="imagenet|PATH",
         help="weights of the base: Keras' download, or a file (default: %(default)s)")
-    add("-e", "--epochs", type=at_least(1), default=25, metavar="N",
+    add("-e", "--epochs", type=whole_number(1, 10**6), default=25, metavar="N",
         help="passes over all views of the training images (default: %(default)s)")
-    add("--views", type=at_least(0), default=6, metavar="N",
+    add("--views", type=whole_number(0, 1000), default=6, metavar="N",
         help="augmented copies of each training image (default: %(default)s)")
     add("--precision", choices=("int8", "float"), default="int8",
         help="of the copy for OpenVINO: float is half as fast and closer to the model "
         "(default: %(default)s)")
     add("--resize", choices=RESIZE_RULES, default="crop",
         help="how images become square: 'squash' as in the tutorial (default: %(default)s)")
-    add("--batch-size", type=at_least(1), metavar="N",
+    add("--batch-size", type=whole_number(1, 10**6), metavar="N",
         help="features a step of the head's training "
         "(default: a twentieth of all, within 16 and 256)")
-    add("--seed", type=at_least(0), default=0, metavar="N",
+    add("--seed", type=whole_number(0, 2**32 - 1), default=0, metavar="N",
         help="for augmentation and head; the split never changes (default: %(default)s)")
     # fmt: on
     return parser.parse_args()

@@ -48,38 +48,41 @@ class Parser(argparse.ArgumentParser):
     """An `ArgumentParser` that answers a mistake with one line."""
 
     def error(self, message: str) -> NoReturn:  # noqa: D102 (inherited)
-        self.exit(2, f"{self.prog}: error: {message} (see --help)\n")
+        self.exit(2, f"{self.prog}: error: {printable(message)} (see --help)\n")
 
 
-def at_least(minimum: int) -> Callable[[str], int]:
-    """Return an argparse type: a whole number not below `minimum`."""
+def whole_number(minimum: int, maximum: int) -> Callable[[str], int]:
+    """Return an argparse type: a whole number within these bounds."""
 
-    def whole_number(text: str) -> int:
+    def within(text: str) -> int:
         try:
-            number = int(text)
+            value = int(text)
         except ValueError:
-            number = minimum - 1
-        if number < minimum:
-            raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from {minimum} up")
-        return number
+            value = minimum - 1
+        if not minimum <= value <= maximum:
+            raise argparse.ArgumentTypeError(
+                f"{text!r} is not a whole number from {minimum} to {maximum}"
+            )
+        return value
 
-    return whole_number
+    return within
 
 
-def number_from(minimum: float, maximum: float = math.inf) -> Callable[[str], float]:
-    """Return an argparse type: a finite number from `minimum` to `maximum`."""
+def real_number(minimum: float, maximum: float) -> Callable[[str], float]:
+    """Return an argparse type: a number within these bounds."""
 
-    def number(text: str) -> float:
+    def within(text: str) -> float:
         try:
             value = float(text)
         except ValueError:
             value = math.nan
-        if not minimum <= value <= maximum or math.isinf(value):
-            limits = f"{minimum:g} up" if math.isinf(maximum) else f"{minimum:g} to {maximum:g}"
-            raise argparse.ArgumentTypeError(f"{text!r} is not a number from {limits}")
+        if not minimum <= value <= maximum:
+            raise argparse.ArgumentTypeError(
+                f"{text!r} is not a number from {minimum:g} to {maximum:g}"
+            )
         return value
 
-    return number
+    return within
 
 
 def file_path(text: str) -> Path:

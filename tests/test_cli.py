@@ -18,16 +18,20 @@ from activity import cli
 
 @pytest.mark.parametrize(("text", "value"), [("0", 0), ("0.25", 0.25), ("1e0", 1)])
 def test_numbers_within_the_bounds(text: str, value: float) -> None:
-    assert cli.number_from(0, 1)(text) == value
+    assert cli.real_number(0, 1)(text) == value
 
 
-@pytest.mark.parametrize("text", ["-0.1", "1.01", "nan", "inf", "-inf", "", "x", "1,5"])
+@pytest.mark.parametrize("text", ["-0.1", "1.01", "nan", "inf", "-inf", "1e400", "", "x", "1,5"])
 def test_numbers_out_of_bounds(text: str) -> None:
-    with pytest.raises(argparse.ArgumentTypeError, match="is not a number from 0 to 1"):
-        cli.number_from(0, 1)(text)
-    if text != "1.01":
-        with pytest.raises(argparse.ArgumentTypeError, match="is not a number from 0 up"):
-            cli.number_from(0)(text)
+    with pytest.raises(argparse.ArgumentTypeError, match=r"is not a number from 0 to 1"):
+        cli.real_number(0, 1)(text)
+
+
+@pytest.mark.parametrize("text", ["0", "11", "-1", "2.0", "", "x", "9" * 5000])
+def test_whole_numbers_out_of_bounds(text: str) -> None:
+    assert [cli.whole_number(1, 10)(good) for good in ("1", "10", " 7 ")] == [1, 10, 7]
+    with pytest.raises(argparse.ArgumentTypeError, match=r"is not a whole number from 1 to 10"):
+        cli.whole_number(1, 10)(text)
 
 
 @given(st.text())

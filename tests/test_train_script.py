@@ -194,8 +194,9 @@ def test_skipped_files_are_named_or_with_strict_an_error(
     ("arguments", "code", "message"),
     [
         ([], 2, "the following arguments are required: -d/--dataset"),
-        (["-d", "data", "-e", "0"], 2, "'0' is not a whole number from 1 up"),
-        (["-d", "data", "--views", "-1"], 2, "'-1' is not a whole number from 0 up"),
+        (["-d", "data", "-e", "0"], 2, "'0' is not a whole number from 1 to 1000000"),
+        (["-d", "data", "--views", "-1"], 2, "'-1' is not a whole number from 0 to 1000"),
+        (["-d", "data", "--seed", "-1"], 2, "'-1' is not a whole number from 0 to 4294967295"),
         (["-d", "data", "--resize", "stretch"], 2, "invalid choice: 'stretch'"),
         (["-d", "data", "-m", ""], 2, "'' is not the name of a file"),
         (["-d", "missing"], 1, "--dataset missing is not a folder"),
