@@ -3,7 +3,7 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
-INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check
+INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt
 
 .PHONY: demo test format
 
@@ -21,7 +21,7 @@ format: .venv/ready-to-test
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-.venv/ready: requirements.txt
+.venv/ready: requirements.txt constraints.txt
 	@echo "installing into .venv, which takes a few minutes the first time"
 	@$(PYTHON) -m venv .venv
 	@$(INSTALL) -r requirements.txt
