@@ -14,6 +14,7 @@ from scipy.sparse.csgraph import connected_components
 from sklearn.model_selection import train_test_split
 from sklearn.neighbors import radius_neighbors_graph
 
+from activity import MAX_PIXELS
 from activity.cli import UserError
 from activity.pipeline import parallel_map
 from activity.preprocessing import resize, shrink_or_grow
@@ -40,22 +41,31 @@ class Picture:
 
 
 @dataclass(frozen=True)
+class Skipped:
+    """One file that is no picture."""
+
+    path: Path
+    label: str
+    reason: str
+
+
+@dataclass(frozen=True)
 class Dataset:
     """What was found: the pictures of the wanted classes, and the files that do not decode."""
 
     pictures: list[Picture]
-    skipped: list[tuple[Path, str]]  # file, label
+    skipped: list[Skipped]
 
     @property
     def labels(self) -> list[str]:
         """The class names in alphabetical order, which is that of the model's outputs."""
-        names = [picture.label for picture in self.pictures] + [name for _, name in self.skipped]
-        return sorted(set(names))
+        files: list[Picture | Skipped] = [*self.pictures, *self.skipped]
+        return sorted({file.label for file in files})
 
     def count(self, label: str) -> tuple[int, int, int]:
         """Return the numbers of files, of pictures that decode and of distinct ones in a class."""
         groups = [picture.group for picture in self.pictures if picture.label == label]
-        skipped = sum(skipped_label == label for _, skipped_label in self.skipped)
+        skipped = sum(file.label == label for file in self.skipped)
         return len(groups) + skipped, len(groups), len(set(groups))
 
     def in_two_classes(self) -> list[list[Picture]]:
@@ -76,7 +86,7 @@ class Dataset:
             "classes": {
                 label: dict(zip(counts, self.count(label), strict=True)) for label in self.labels
             },
-            "skipped": [str(path) for path, _ in self.skipped],
+            "skipped": {str(file.path): file.reason for file in self.skipped},
             "in_two_classes": [
                 [str(picture.path) for picture in pictures] for pictures in self.in_two_classes()
             ],
@@ -100,6 +110,9 @@ def find_files(folder: Path, labels: Sequence[str]) -> list[tuple[Path, str]]:
     if list(labels) != ["all"]:
         found = [(path, label) for path, label in found if label in labels]
     counts = Counter(label for _, label in found)
+    for label in counts:
+        if not label.isprintable():
+            raise UserError(f"the folder {label!r} has a name that cannot be printed; rename it")
     for label in counts if list(labels) == ["all"] else labels:
         if labels.count(label) > 1:
             raise UserError(f"--labels names {label!r} twice; name each class once")
@@ -119,10 +132,10 @@ def find_files(folder: Path, labels: Sequence[str]) -> list[tuple[Path, str]]:
 
 def read_picture(picture: Picture) -> np.ndarray:
     """Decode a picture that decoded before, (H, W, 3) uint8 RGB; else raise `UserError`."""
-    image = decode_image(picture.path.read_bytes()) if picture.path.is_file() else None
-    if image is None:
-        raise UserError(f"{str(picture.path)!r} changed during the run; start again")
-    return image
+    try:
+        return decode_image(_read(picture.path))
+    except ValueError as error:
+        raise UserError(f"{str(picture.path)!r} changed during the run; start again") from error
 
 
 def plain_images(pictures: Sequence[Picture], rule: str, size: int) -> Iterator[np.ndarray]:
@@ -130,12 +143,33 @@ def plain_images(pictures: Sequence[Picture], rule: str, size: int) -> Iterator[
     return parallel_map(lambda picture: resize(read_picture(picture), rule, size), pictures)
 
 
-def decode_image(encoded: bytes) -> np.ndarray | None:
-    """Decode JPEG, PNG, WebP, GIF and whatever else OpenCV knows; (H, W, 3) uint8 RGB or None."""
+def decode_image(encoded: bytes) -> np.ndarray:
+    """Decode JPEG, PNG, WebP, GIF and whatever else OpenCV knows, (H, W, 3) uint8 RGB.
+
+    Raises `ValueError` with the reason if that cannot be done.
+    """
+    if not encoded:
+        raise ValueError("is empty")
     try:
-        return cv2.imdecode(np.frombuffer(encoded, np.uint8), cv2.IMREAD_COLOR_RGB)
-    except cv2.error:  # no bytes at all, or more pixels than OpenCV accepts
-        return None
+        image = cv2.imdecode(np.frombuffer(encoded, np.uint8), cv2.IMREAD_COLOR_RGB)
+    except cv2.error as error:
+        if "MAX_IMAGE_PIXELS" in str(error):
+            raise ValueError(f"has more than {MAX_PIXELS:,} pixels") from error
+        raise ValueError("cannot be decoded") from error
+    if image is None:
+        raise ValueError("is no image that OpenCV can decode")
+    return image
+
+
+def _read(path: Path) -> bytes:
+    """Return a file's bytes. Raises `ValueError` with the reason if that cannot be done."""
+    # Reading a pipe or a socket would wait for ever.
+    if not path.is_file():
+        raise ValueError("is a broken link" if path.is_symlink() else "is no regular file")
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise ValueError(f"cannot be read ({error.strerror})") from error
 
 
 def load(files: Sequence[tuple[Path, str]]) -> Dataset:
@@ -147,8 +181,8 @@ def load(files: Sequence[tuple[Path, str]]) -> Dataset:
     for (path, label), scanned in zip(
         files, parallel_map(_scan, (path for path, _ in files)), strict=True
     ):
-        if scanned is None:
-            skipped.append((path, label))
+        if isinstance(scanned, str):
+            skipped.append(Skipped(path, label, scanned))
         else:
             digest, thumbnail = scanned
             digests.append(digest)
@@ -200,18 +234,13 @@ def _require_enough(label: str, number: int, things: str) -> None:
         )
 
 
-def _scan(path: Path) -> tuple[str, np.ndarray] | None:
-    # Reading a pipe or a socket would wait for ever.
-    if not path.is_file():
-        return None
+def _scan(path: Path) -> tuple[str, np.ndarray] | str:
+    """Return the digest and the thumbnail of a picture, or the reason why there are none."""
     try:
-        encoded = path.read_bytes()
-    except OSError:
-        return None
-    image = decode_image(encoded)
-    if image is None:
-        return None
-    thumbnail = shrink_or_grow(image, THUMBNAIL_SIDE, THUMBNAIL_SIDE)
+        encoded = _read(path)
+        thumbnail = shrink_or_grow(decode_image(encoded), THUMBNAIL_SIDE, THUMBNAIL_SIDE)
+    except ValueError as error:
+        return str(error)
     return hashlib.blake2b(encoded, digest_size=16).hexdigest(), thumbnail.ravel()
 
 
