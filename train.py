@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from activity import artifacts
+from activity.class_names import check_class_names
 from activity.cli import Parser, Progress, UserError, at_least, file_path, run
 from activity.preprocessing import RESIZE_RULES
 
@@ -97,6 +98,10 @@ def main() -> int:
     train, test = dataset.split(data)
     binarizer = LabelBinarizer().fit(data.labels)
     labels = binarizer.classes_.tolist()
+    try:
+        check_class_names(labels)
+    except ValueError as error:
+        raise UserError(f"--dataset {args.dataset}: {error}; rename its folders") from error
 
     from activity import augmentation, backbone, classifier, conversion, evaluation, mistakes
     from activity.engine import load_engine
