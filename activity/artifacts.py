@@ -251,7 +251,9 @@ def _read_weights(path: Path, size: int) -> "openvino.Tensor":
 def _require_openvino_shapes(model: "openvino.Model", card: ModelCard) -> None:
     images = 2  # one would not show whether each image has outputs of its own
     [source], [result] = model.inputs, model.outputs
-    model.reshape([images, card.input_size, card.input_size, 3])
+    shape = source.partial_shape
+    shape[0] = images
+    model.reshape(shape)
     types = (source.element_type.get_type_name(), result.element_type.get_type_name())
     if types != ("u8", "f32"):
         raise ValueError(f"it makes {types[1]} of {types[0]}")

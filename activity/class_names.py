@@ -147,8 +147,7 @@ class _Reader:
             case "REDUCE" | "NEWOBJ":
                 stack.append(_Call(*self._pop_from(len(stack) - 2)))
             case "BUILD":
-                (state,) = self._pop_from(len(stack) - 1)
-                stack[-1].state = state
+                self._build(*self._pop_from(len(stack) - 1))
             case "PUT" | "BINPUT" | "LONG_BINPUT":
                 self._memo[argument] = stack[-1]
             case "MEMOIZE":
@@ -172,6 +171,11 @@ class _Reader:
         if not isinstance(self._stack[-1], list):
             raise TypeError("only lists grow")
         self._stack[-1].extend(values)
+
+    def _build(self, state: object) -> None:
+        if not isinstance(self._stack[-1], _Call):
+            raise TypeError("only what a call returns has a state")
+        self._stack[-1].state = state
 
     def _set(self, items: list[Any]) -> None:
         for key, value in zip(items[::2], items[1::2], strict=True):
