@@ -261,7 +261,8 @@ def _require_openvino_shapes(model: "openvino.Model", card: ModelCard) -> None:
     for operation in model.get_ops():
         for value in operation.outputs():
             if math.prod(value.shape) > MAX_VALUES:
-                raise ValueError(f"its {value.any_name} has the shape {tuple(value.shape)}")
+                name = operation.get_friendly_name()
+                raise ValueError(f"its {name} has the shape {tuple(value.shape)}")
 
 
 def _require_shapes(source: object, result: object, images: int | None, card: ModelCard) -> None:

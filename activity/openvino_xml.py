@@ -6,7 +6,7 @@ import xml.etree.ElementTree as ElementTree
 from collections.abc import Sequence
 
 MAX_XML = 2**21  # bytes; that of a ResNet50 in int8 has a sixth of them
-MAX_LAYERS = 5_000
+MAX_LAYERS = 1_500  # twice those of a ResNet50; OpenVINO takes minutes for long chains of them
 
 # What the models of `train.py` consist of, in int8 and float.
 OPERATIONS = {

@@ -1,6 +1,5 @@
-"""Files made to do harm: none of them may run anything, take all memory, or raise but `UserError`."""
+"""Files made to do harm: none may run anything, take all memory, or raise but a `UserError`."""
 
-import io
 import json
 import os
 import pickle
@@ -20,12 +19,12 @@ import numpy as np
 import openvino as ov
 import pytest
 from conftest import ROOT
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from openvino import opset1, opset8
 from sklearn.preprocessing import LabelBinarizer
 
-from activity import artifacts, class_names, keras_archive, openvino_xml
+from activity import artifacts, class_names
 from activity.artifacts import ModelCard
 from activity.class_names import unpickle_class_names
 from activity.cli import UserError, one_line
@@ -256,11 +255,13 @@ def test_other_tricks_are_refused_in_little_memory(tmp_path: Path, trick: str) -
         "from pathlib import Path\n"
         "from activity import artifacts\n"
         "used = int(Path('/proc/self/statm').read_text().split()[0]) * resource.getpagesize()\n"
-        "resource.setrlimit(resource.RLIMIT_AS, (used + 2**26, used + 2**26))\n"
+        "usual = resource.getrlimit(resource.RLIMIT_AS)\n"
+        "resource.setrlimit(resource.RLIMIT_AS, (used + 2**26, usual[1]))\n"
         "try:\n"
         "    print(artifacts.load_labels(Path(sys.argv[1])))\n"
         "except artifacts.UserError as error:\n"
         "    print(error)\n"
+        "resource.setrlimit(resource.RLIMIT_AS, usual)\n"  # the libraries need more to end
     )
     done = subprocess.run(
         [sys.executable, "-c", program, path],
@@ -371,12 +372,12 @@ def test_a_damaged_pickle_gives_labels_or_one_error(tmp_path: Path, content: byt
     path = tmp_path / "lb.pickle"
     path.write_bytes(content)
     try:
-        labels = artifacts.load_labels(path)
+        labels, message = artifacts.load_labels(path), ""
     except UserError as error:
-        assert str(error).isprintable()
-    else:
-        assert labels
-        assert all(type(label) is str for label in labels)
+        labels, message = [], str(error)
+    assert bool(labels) != bool(message)
+    assert all(type(label) is str for label in labels)
+    assert message.isprintable()
 
 
 def test_training_refuses_folders_whose_names_prediction_would(
@@ -828,25 +829,22 @@ LAUGHS = "".join(
             "a constant of the shape",
         ),
         ('element_type="i32"', 'element_type="string"', "constants of the type string"),
-        ("</layers>", "<layer/>" * 5000 + "</layers>", "layers"),
+        ("</layers>", "<layer/>" * 1500 + "</layers>", "it has 1514 layers"),
         ("<layers>", "<layers>" + "<a>" * 100_000, "mismatched tag"),
         ("<layers>", "<layers>\0", "not well-formed"),
-        ('version="1.0"', 'version="1.0" encoding="utf-7"', "cannot be loaded"),
     ],
 )
 def test_other_graphs_are_refused_before_openvino_parses_them(
-    copy: Path, request: pytest.FixtureRequest, before: str, after: str, reason: str
+    copy: Path, before: str, after: str, reason: str
 ) -> None:
-    if "encoding" in after:
-        pytest.skip("")
     replace(copy, before, after)
     assert reason in refusal(copy)
 
 
 def test_layers_cannot_hide_in_a_namespace(copy: Path) -> None:
+    # The checks look for `layer`, which here is `{x}layer`; OpenVINO does not know namespaces.
     replace(copy, "<layers>", '<layers xmlns="x">')
-    replace(copy, 'type="MatMul"', 'type="Loop"')
-    assert "asks for opset1.Loop" not in refusal(copy)  # OpenVINO saw no layers at all
+    refusal(copy)
 
 
 @pytest.mark.parametrize("codec", ["utf-16", "utf-32", "utf-7"])
@@ -897,11 +895,11 @@ def test_a_damaged_graph_works_or_is_one_error(
 ) -> None:
     copy.write_bytes(data.draw(damaged(st.just(openvino_file.read_bytes()))))
     try:
-        found = outputs(copy)
+        shape, message = np.shape(outputs(copy)), ""
     except UserError as error:
-        assert str(error).isprintable()
-    else:
-        assert np.shape(found) == (3, 2)
+        shape, message = (), str(error)
+    assert shape == (() if message else (3, 2))
+    assert message.isprintable()
 
 
 def test_the_model_that_comes_along_has_its_weights() -> None:
