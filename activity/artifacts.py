@@ -1,9 +1,18 @@
-"""Files that outlive a run: checked before it, written beside their place and then renamed."""
+"""Files that outlive a run: checked before it, written beside their place and then renamed.
+
+Models and class names are read as if a stranger had made them: nothing in them is run, and what
+does not look like the work of `train.py` is refused before the library that it is for sees it. What
+remains: a stranger's model can give wrong labels on purpose, and take much time and memory to give
+them; and a mistake in the parsers of HDF5, of OpenVINO or, for clips, of FFmpeg can be used by a
+file that is made for it.
+"""
 
 import hashlib
 import json
+import math
 import os
 import pickle
+import re
 import shutil
 import tempfile
 import xml.etree.ElementTree as ElementTree
@@ -14,7 +23,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from activity.cli import UserError
+from activity import keras_archive, openvino_xml
+from activity.class_names import MAX_CLASSES, unpickle_class_names
+from activity.cli import UserError, one_line
+from activity.preprocessing import RESIZE_RULES
 
 if TYPE_CHECKING:
     import keras
@@ -23,6 +35,10 @@ if TYPE_CHECKING:
 
 PICTURES = (".png", ".pdf", ".svg")  # what Matplotlib is asked to write
 CARD_IN_XML = ["activity", "card"]
+DIGEST_IN_XML = ["activity", "weights_digest"]
+MAX_LABEL_FILE = 2**24  # bytes, enough for MAX_CLASSES folder names of any length
+MAX_INPUT_SIZE = 2**12
+MAX_VALUES = 2**26  # in any array of a model; those of ResNet50 have a fortieth
 
 
 @dataclass(frozen=True)
@@ -33,6 +49,13 @@ class ModelCard:
     input_size: int  # side of the square input in pixels
     classes: int
     labels_digest: str  # of the class names, in the order of the outputs
+
+    def __post_init__(self) -> None:
+        for value, most in ((self.input_size, MAX_INPUT_SIZE), (self.classes, MAX_CLASSES)):
+            if type(value) is not int or not 1 <= value <= most:
+                raise ValueError(f"{value!r} in its card is not a whole number from 1 to {most}")
+        if self.resize not in RESIZE_RULES or not re.fullmatch("[0-9a-f]{32}", self.labels_digest):
+            raise ValueError(f"{self.resize!r} and {self.labels_digest!r} do not belong in a card")
 
     @classmethod
     def of(cls, labels: Sequence[str], resize: str, input_size: int) -> Self:
@@ -126,13 +149,26 @@ def save_model(model: "keras.Model", path: Path, card: ModelCard) -> None:
 
 def save_openvino_model(model: "openvino.Model", path: Path, card: ModelCard) -> None:
     """Write an OpenVINO model with its card to `path` (`.xml`), and its weights beside it."""
+    model.set_rt_info(json.dumps(asdict(card)), CARD_IN_XML)
+    with written_whole(path) as graph, written_whole(path.with_suffix(".bin")) as weights:
+        _serialize(model, graph)
+        assert weights == graph.with_suffix(".bin")  # where OpenVINO puts them
+        # Once more with their digest, by which a file of another training is found out.
+        model.set_rt_info(_weights_digest(weights.read_bytes()), DIGEST_IN_XML)
+        _serialize(model, graph)
+
+
+def _serialize(model: "openvino.Model", graph: Path) -> None:
     import openvino
 
-    model.set_rt_info(json.dumps(asdict(card)), CARD_IN_XML)
-    # What is not int8 is stored in float16.
-    with written_whole(path) as graph, written_whole(path.with_suffix(".bin")) as weights:
-        openvino.save_model(model, graph)
-        assert weights == graph.with_suffix(".bin")  # where OpenVINO puts them
+    try:
+        openvino.save_model(model, graph)  # what is not int8 is stored in float16
+    except RuntimeError as error:  # which is what a full disk is to it
+        raise OSError(one_line(error)) from error
+
+
+def _weights_digest(content: bytes | memoryview) -> str:
+    return hashlib.blake2b(content, digest_size=16).hexdigest()
 
 
 def read_card(path: Path) -> ModelCard:
@@ -141,20 +177,32 @@ def read_card(path: Path) -> ModelCard:
         raise UserError(f"--model {path} is not a file; train one with train.py, or name another")
     try:
         if path.suffix == ".xml":
-            element = ElementTree.parse(path).find("/".join(["rt_info", *CARD_IN_XML]))
-            comment = "" if element is None else element.get("value", "")
-        else:
-            with zipfile.ZipFile(path) as archive:
-                comment = archive.comment.decode()
-        return ModelCard(**json.loads(comment))
+            net = openvino_xml.parse(_read_bytes(path, openvino_xml.MAX_XML))
+            return _card_in(net)
+        return ModelCard(**json.loads(keras_archive.read_comment(path)))
     except OSError as error:
         raise UserError(f"--model {path} cannot be read ({error.strerror})") from error
-    except (zipfile.BadZipFile, ElementTree.ParseError, ValueError, TypeError) as error:
-        raise UserError(f"--model {path} was not written by train.py; name one that was") from error
+    except Exception as error:  # as many kinds as there are ways to damage a file
+        raise UserError(
+            f"--model {path} was not written by train.py ({one_line(error)}); name one that was"
+        ) from error
 
 
 def load_model(path: Path) -> "keras.Model":
     """Load a model for inference, with Keras' safe mode. Raises `UserError` if it is damaged."""
+    try:
+        keras_archive.check_archive(path)
+        card = read_card(path)
+        model = _load_archive(path)
+        _require_shapes(model.input_shape, model.output_shape, None, card)
+    except UserError:
+        raise
+    except Exception as error:  # Keras raises whatever its parts raise
+        raise cannot_be_loaded(path, one_line(error)) from error
+    return model
+
+
+def _load_archive(path: Path) -> "keras.Model":
     from activity.runtime import keras
 
     with tempfile.TemporaryDirectory() as folder:
@@ -163,66 +211,83 @@ def load_model(path: Path) -> "keras.Model":
         if path.suffix != ".keras":
             named = Path(folder) / "model.keras"
             shutil.copyfile(path, named)
-        try:
-            return keras.saving.load_model(named, compile=False, safe_mode=True)
-        except Exception as error:  # Keras raises whatever its parts raise
-            reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-            raise UserError(
-                f"--model {path} cannot be loaded ({reason}); train it again"
-            ) from error
+        return keras.saving.load_model(named, compile=False, safe_mode=True)
 
 
 def load_openvino_model(path: Path) -> "openvino.Model":
     """Load an OpenVINO model for inference. Raises `UserError` if it is damaged."""
     import openvino
 
+    weights_path = path.with_suffix(".bin")
+    if not weights_path.is_file():
+        raise cannot_be_loaded(path, f"{weights_path} is missing")
     try:
-        return openvino.Core().read_model(path)
-    except RuntimeError as error:
-        weights = path.with_suffix(".bin")
-        reason = str(error).strip().splitlines()[-1]
-        if not weights.is_file():
-            reason = f"{weights} is missing"
-        raise UserError(f"--model {path} cannot be loaded ({reason}); train it again") from error
+        net = openvino_xml.parse(_read_bytes(path, openvino_xml.MAX_XML))
+        size = weights_path.stat().st_size
+        openvino_xml.check_graph(net, size)
+        weights = _read_weights(weights_path, size)
+        if openvino_xml.rt_info(net, DIGEST_IN_XML) != _weights_digest(memoryview(weights.data)):
+            raise ValueError(f"{weights_path} does not belong to it")
+        # Written afresh, as OpenVINO's parser could read the original in another way.
+        text = ElementTree.tostring(net, encoding="unicode")
+        model = openvino.Core().read_model(text, weights)
+        _require_openvino_shapes(model, _card_in(net))
+    except Exception as error:  # OpenVINO raises RuntimeError and whatever Python makes of others
+        raise cannot_be_loaded(path, one_line(error)) from error
+    return model
+
+
+def _card_in(net: ElementTree.Element) -> ModelCard:
+    return ModelCard(**json.loads(openvino_xml.rt_info(net, CARD_IN_XML)))
+
+
+def _read_weights(path: Path, size: int) -> "openvino.Tensor":
+    """Read a file into memory that OpenVINO keeps as long as it needs it."""
+    import openvino
+
+    if size > keras_archive.MAX_SIZES["model.weights.h5"]:
+        raise ValueError(f"{path} has {size} bytes")
+    tensor = openvino.Tensor(openvino.Type.u8, openvino.Shape([size]))
+    with path.open("rb") as file:
+        if file.readinto(tensor.data) < size:
+            raise ValueError(f"{path} became shorter")
+    return tensor
+
+
+def _require_openvino_shapes(model: "openvino.Model", card: ModelCard) -> None:
+    images = 2  # one would not show whether each image has outputs of its own
+    [source], [result] = model.inputs, model.outputs
+    shape = source.partial_shape
+    shape[0] = images
+    model.reshape(shape)
+    types = (source.element_type.get_type_name(), result.element_type.get_type_name())
+    if types != ("u8", "f32"):
+        raise ValueError(f"it makes {types[1]} of {types[0]}")
+    _require_shapes(tuple(source.shape), tuple(result.shape), images, card)
+    for operation in model.get_ops():
+        for value in operation.outputs():
+            if math.prod(value.shape) > MAX_VALUES:
+                name = operation.get_friendly_name()
+                raise ValueError(f"its {name} has the shape {tuple(value.shape)}")
+
+
+def _require_shapes(source: object, result: object, images: int | None, card: ModelCard) -> None:
+    expected = (images, card.input_size, card.input_size, 3), (images, card.classes)
+    if (source, result) != expected:
+        raise ValueError(
+            f"its shapes are {source} and {result}, and not {expected[0]} and {expected[1]}"
+        )
+
+
+def cannot_be_loaded(path: Path, reason: str) -> UserError:
+    """Return the error for a model file that is damaged, or made to do harm."""
+    return UserError(f"--model {path} cannot be loaded ({reason}); train it again")
 
 
 def save_labels(binarizer: "LabelBinarizer", path: Path) -> None:
     """Pickle a scikit-learn `LabelBinarizer`, as the tutorial does."""
     with written_whole(path) as partial:
         partial.write_bytes(pickle.dumps(binarizer, protocol=4))
-
-
-class _PickledLabelBinarizer:
-    """Stands in for scikit-learn's class, so that none of its code runs while unpickling."""
-
-    classes_: Any
-
-
-class _LabelUnpickler(pickle.Unpickler):
-    """Admits the names that a pickled `LabelBinarizer` of strings needs, and no others.
-
-    A pickle is a program; `pickle.load` on a stranger's file would run it.
-    """
-
-    def find_class(self, module: str, name: str) -> Any:
-        import numpy as np
-
-        # What an array names as its maker, under pickle protocols 3 to 4 and 5.
-        reconstruct = np.empty(0).__reduce__()[0]
-        from_buffer = np.empty(0).__reduce_ex__(5)[0]
-        allowed = {
-            ("sklearn.preprocessing._label", "LabelBinarizer"): _PickledLabelBinarizer,
-            ("numpy", "ndarray"): np.ndarray,
-            ("numpy", "dtype"): np.dtype,
-            # NumPy 1 and 2 keep it in different places.
-            ("numpy.core.multiarray", "_reconstruct"): reconstruct,
-            ("numpy._core.multiarray", "_reconstruct"): reconstruct,
-            ("numpy.core.numeric", "_frombuffer"): from_buffer,
-            ("numpy._core.numeric", "_frombuffer"): from_buffer,
-        }
-        if (module, name) not in allowed:
-            raise pickle.UnpicklingError(f"it asks for {module}.{name}")
-        return allowed[module, name]
 
 
 def load_labels(path: Path) -> list[str]:
@@ -233,16 +298,20 @@ def load_labels(path: Path) -> list[str]:
     if not path.is_file():
         raise UserError(f"--label-bin {path} is not a file; name the one that train.py wrote")
     try:
-        with path.open("rb") as file:
-            labels: list[str] = _LabelUnpickler(file).load().classes_.tolist()
-        if not all(isinstance(label, str) for label in labels):
-            raise ValueError("its classes are not text")
+        return unpickle_class_names(_read_bytes(path, MAX_LABEL_FILE))
     except Exception as error:  # a pickle can fail in any way its author likes
         raise UserError(
-            f"--label-bin {path} is not a pickled LabelBinarizer ({error}); "
+            f"--label-bin {path} is not a pickled LabelBinarizer ({one_line(error)}); "
             "name the one that train.py wrote"
         ) from error
-    return labels
+
+
+def _read_bytes(path: Path, limit: int) -> bytes:
+    with path.open("rb") as file:
+        content = file.read(limit + 1)
+    if len(content) > limit:
+        raise ValueError(f"it has more than {limit} bytes")
+    return content
 
 
 def save_json(record: dict[str, Any], path: Path) -> None:

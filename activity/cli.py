@@ -44,6 +44,14 @@ def print_error(kind: str, message: object) -> None:
     print(f"{kind}: {printable(message)}", file=sys.stderr)
 
 
+def one_line(error: Exception) -> str:
+    """Return the gist of a library's error, safe for a terminal: it may quote a hostile file."""
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    # OpenVINO ends with what happened, after the places in its source; the others begin with it.
+    line = lines[-1] if lines[0].startswith("Exception from ") else lines[0]
+    return printable(line[:300])
+
+
 class Parser(argparse.ArgumentParser):
     """An `ArgumentParser` that answers a mistake with one line."""
 

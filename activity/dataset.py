@@ -15,6 +15,7 @@ from sklearn.model_selection import train_test_split
 from sklearn.neighbors import radius_neighbors_graph
 
 from activity import MAX_PIXELS
+from activity.class_names import check_class_names
 from activity.cli import UserError
 from activity.pipeline import parallel_map
 from activity.preprocessing import resize, shrink_or_grow
@@ -28,6 +29,9 @@ THUMBNAIL_SIDE = 16
 # tutorial a picture saved again (JPEG quality 30, WebP 50, half or 1.5 times the size) stays below
 # 2.8, the nearest pair of different pictures is 12.5 apart.
 SAME_PICTURE = 5.0
+MAX_BYTES = 2**28  # no image is that large, but a film in the wrong folder may be
+# IMREAD_UNCHANGED would keep transparency, too, but not turn images as their camera says.
+TURNED_WITH_ALPHA = cv2.IMREAD_COLOR | cv2.IMREAD_ANYCOLOR | cv2.IMREAD_ANYDEPTH
 
 
 @dataclass(frozen=True)
@@ -110,9 +114,10 @@ def find_files(folder: Path, labels: Sequence[str]) -> list[tuple[Path, str]]:
     if list(labels) != ["all"]:
         found = [(path, label) for path, label in found if label in labels]
     counts = Counter(label for _, label in found)
-    for label in counts:
-        if not label.isprintable():
-            raise UserError(f"the folder {label!r} has a name that cannot be printed; rename it")
+    try:
+        check_class_names(list(counts))
+    except ValueError as error:
+        raise UserError(f"{folder}: {error}; rename its folder") from error
     for label in counts if list(labels) == ["all"] else labels:
         if labels.count(label) > 1:
             raise UserError(f"--labels names {label!r} twice; name each class once")
@@ -146,19 +151,32 @@ def plain_images(pictures: Sequence[Picture], rule: str, size: int) -> Iterator[
 def decode_image(encoded: bytes) -> np.ndarray:
     """Decode JPEG, PNG, WebP, GIF and whatever else OpenCV knows, (H, W, 3) uint8 RGB.
 
-    Raises `ValueError` with the reason if that cannot be done.
+    It is turned as its EXIF orientation says, and lies on white where it is transparent. Raises
+    `ValueError` with the reason if it cannot be decoded, or only in part.
     """
     if not encoded:
         raise ValueError("is empty")
+    content = np.frombuffer(encoded, np.uint8)
     try:
-        image = cv2.imdecode(np.frombuffer(encoded, np.uint8), cv2.IMREAD_COLOR_RGB)
+        image = cv2.imdecode(content, TURNED_WITH_ALPHA)
+        if image is not None and (image.dtype != np.uint8 or image.ndim == 2):
+            return cv2.imdecode(content, cv2.IMREAD_COLOR_RGB)
     except cv2.error as error:
         if "MAX_IMAGE_PIXELS" in str(error):
             raise ValueError(f"has more than {MAX_PIXELS:,} pixels") from error
         raise ValueError("cannot be decoded") from error
     if image is None:
         raise ValueError("is no image that OpenCV can decode")
-    return image
+    if image.shape[2] == 4:
+        return _on_white(image)
+    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB, dst=image)
+
+
+def _on_white(image: np.ndarray) -> np.ndarray:
+    """Return an (H, W, 4) uint8 BGRA image as RGB on a white ground."""
+    opacity = cv2.cvtColor(cv2.extractChannel(image, 3), cv2.COLOR_GRAY2RGB)
+    colour = cv2.multiply(cv2.cvtColor(image, cv2.COLOR_BGRA2RGB), opacity, scale=1 / 255)
+    return cv2.add(colour, cv2.bitwise_not(opacity))
 
 
 def _read(path: Path) -> bytes:
@@ -167,6 +185,8 @@ def _read(path: Path) -> bytes:
     if not path.is_file():
         raise ValueError("is a broken link" if path.is_symlink() else "is no regular file")
     try:
+        if path.stat().st_size > MAX_BYTES:
+            raise ValueError(f"has more than {MAX_BYTES:,} bytes")
         return path.read_bytes()
     except OSError as error:
         raise ValueError(f"cannot be read ({error.strerror})") from error

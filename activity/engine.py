@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from activity.artifacts import load_model, load_openvino_model
+from activity.artifacts import cannot_be_loaded, load_model, load_openvino_model
+from activity.cli import one_line
 from activity.pipeline import batches
 
 if TYPE_CHECKING:
@@ -41,9 +42,13 @@ def load_engine(path: Path, batch_size: int | None = None, prompt: bool = False)
     """
     if prompt:
         batch_size = 1
-    if path.suffix == ".xml":
-        return OpenVINOEngine(load_openvino_model(path), batch_size or OPENVINO_BATCH, prompt)
-    return KerasEngine(load_model(path), batch_size or KERAS_BATCH)
+    model = load_openvino_model(path) if path.suffix == ".xml" else load_model(path)
+    try:
+        if path.suffix == ".xml":
+            return OpenVINOEngine(model, batch_size or OPENVINO_BATCH, prompt)
+        return KerasEngine(model, batch_size or KERAS_BATCH)
+    except Exception as error:  # a model can be readable and still not computable
+        raise cannot_be_loaded(path, one_line(error)) from error
 
 
 class KerasEngine:

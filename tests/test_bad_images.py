@@ -81,11 +81,15 @@ def test_a_decompression_bomb_takes_no_memory(tmp_path: Path, content: bytes) ->
 import re, resource, sys
 from pathlib import Path
 from activity import dataset
-used = int(re.search(r"VmSize:\\s+(\\d+)", Path("/proc/self/status").read_text())[1]) * 1024
-resource.setrlimit(resource.RLIMIT_AS, (used + 2**30, used + 2**30))
+
+def kilobytes(kind):
+    return int(re.search(kind + ":[^0-9]+([0-9]+)", Path("/proc/self/status").read_text())[1])
+
+limit = 1024 * kilobytes("VmSize") + 2**30
+resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
 (skipped,) = dataset.load([(Path(sys.argv[1]), "tennis")]).skipped
 print(skipped.reason)
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+print(kilobytes("VmHWM"))
 """
     done = subprocess.run(
         [sys.executable, "-c", program, tmp_path / "bomb"],
@@ -121,7 +125,7 @@ def grey(path: Path) -> None:
     path.write_bytes(cv2.imencode(".png", picture("tennis", 0)[..., 1])[1].tobytes())
 
 
-def alpha(path: Path) -> None:
+def opaque(path: Path) -> None:
     image = cv2.cvtColor(picture("tennis", 0), cv2.COLOR_BGR2BGRA)
     path.write_bytes(cv2.imencode(".png", image)[1].tobytes())
 
@@ -134,10 +138,39 @@ def animated(kind: str) -> Callable[[Path], None]:
     return write
 
 
+def test_transparent_images_lie_on_white() -> None:
+    """A drawing in black on transparent black would be all black otherwise."""
+    drawing = np.zeros((40, 40, 4), np.uint8)
+    drawing[10:20, 10:20, 3] = 255
+    drawing[20:30, 20:30] = (0, 0, 200, 128)
+    image = dataset.decode_image(cv2.imencode(".png", drawing)[1].tobytes())
+    assert (image[:10] == 255).all()
+    assert (image[10:20, 10:20] == 0).all()
+    assert np.abs(image[20:30, 20:30].astype(int) - (227, 127, 127)).max() <= 1
+
+
+def test_images_are_turned_as_their_camera_says(tmp_path: Path) -> None:
+    image = Image.fromarray(picture("tennis", 0)[..., ::-1])
+    exif = Image.Exif()
+    exif[0x0112] = 6  # orientation: turn by 90 degrees
+    for name in ("turned.jpg", "turned.png"):
+        image.save(tmp_path / name, exif=exif)
+        found = dataset.decode_image((tmp_path / name).read_bytes())
+        right = np.rot90(picture("tennis", 0)[..., ::-1], -1)
+        assert found.shape == right.shape
+        assert np.abs(found.astype(int) - right).mean() < 12
+
+
+def test_a_film_in_a_folder_of_images_is_not_read(tmp_path: Path) -> None:
+    with (tmp_path / "film.mp4").open("wb") as film:
+        film.truncate(dataset.MAX_BYTES + 1)
+    assert reason(tmp_path / "film.mp4") == f"has more than {dataset.MAX_BYTES:,} bytes"
+
+
 @pytest.mark.parametrize(
     ("write", "tolerance"),
     [
-        (cmyk, 12.0), (sixteen_bit, 0.0), (palette, 30.0), (alpha, 0.0),
+        (cmyk, 12.0), (sixteen_bit, 0.0), (palette, 30.0), (opaque, 0.0),
         (animated("GIF"), 30.0), (animated("WEBP"), 12.0), (animated("PNG"), 0.0),
     ],
     ids=["cmyk", "16 bit", "palette", "alpha", "gif", "webp", "apng"],
@@ -204,7 +237,7 @@ def test_a_class_cannot_have_a_name_that_moves_the_cursor(tmp_path: Path) -> Non
         (tmp_path / label).mkdir()
         for seed in range(4):
             (tmp_path / label / f"{seed}.png").write_bytes(encoded(".png"))
-    with pytest.raises(UserError, match=r"the folder 'b\\x1b\[2J' has a name that cannot"):
+    with pytest.raises(UserError, match=r"'b\\x1b\[2J', holds a control character; rename"):
         dataset.find_files(tmp_path, ["all"])
 
 
