@@ -4,6 +4,11 @@ import os
 
 # FFmpeg's own messages would say in twenty lines what one line of ours says.
 os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
+# A small file can claim any size. This is enough for full-frame cameras (61 million) and most
+# telephones, and takes about 400 MB a thread while it is decoded; OpenCV's own limit, 2 ** 30, would
+# take 6 GB and more. OpenCV reads the variable when it is imported.
+MAX_IMAGE_PIXELS = 65_000_000
+os.environ["OPENCV_IO_MAX_IMAGE_PIXELS"] = str(MAX_IMAGE_PIXELS)
 
 try:
     import cv2  # noqa: F401 (every step needs it, and it is the one that a bare machine cannot load)

@@ -1,6 +1,7 @@
 """Folders of images: what is in them, which are the same picture, and the split."""
 
 import hashlib
+import stat
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from scipy.sparse.csgraph import connected_components
 from sklearn.model_selection import train_test_split
 from sklearn.neighbors import radius_neighbors_graph
 
+from activity import MAX_IMAGE_PIXELS
 from activity.cli import UserError
 from activity.pipeline import parallel_map
 from activity.preprocessing import resize, shrink_or_grow
@@ -27,6 +29,14 @@ THUMBNAIL_SIDE = 16
 # tutorial a picture saved again (JPEG quality 30, WebP 50, half or 1.5 times the size) stays below
 # 2.8, the nearest pair of different pictures is 12.5 apart.
 SAME_PICTURE = 5.0
+# No image is that large, but a film in the wrong folder may be, and files are read whole.
+MAX_FILE_BYTES = 2**28
+# With IMREAD_UNCHANGED OpenCV would not turn images as their EXIF orientation says.
+TURNED_BUT_UNCHANGED = cv2.IMREAD_COLOR | cv2.IMREAD_ANYCOLOR | cv2.IMREAD_ANYDEPTH
+
+
+class UnreadableImageError(Exception):
+    """A file is no image that can be used; the message says why."""
 
 
 @dataclass(frozen=True)
@@ -40,22 +50,31 @@ class Picture:
 
 
 @dataclass(frozen=True)
+class SkippedFile:
+    """One file that is no picture, and why."""
+
+    path: Path
+    label: str
+    reason: str
+
+
+@dataclass(frozen=True)
 class Dataset:
-    """What was found: the pictures of the wanted classes, and the files that do not decode."""
+    """What was found: the pictures of the wanted classes, and the files that are none."""
 
     pictures: list[Picture]
-    skipped: list[tuple[Path, str]]  # file, label
+    skipped: list[SkippedFile]
 
     @property
     def labels(self) -> list[str]:
         """The class names in alphabetical order, which is that of the model's outputs."""
-        names = [picture.label for picture in self.pictures] + [name for _, name in self.skipped]
-        return sorted(set(names))
+        used = {picture.label for picture in self.pictures}
+        return sorted(used | {file.label for file in self.skipped})
 
     def count(self, label: str) -> tuple[int, int, int]:
         """Return the numbers of files, of pictures that decode and of distinct ones in a class."""
         groups = [picture.group for picture in self.pictures if picture.label == label]
-        skipped = sum(skipped_label == label for _, skipped_label in self.skipped)
+        skipped = sum(file.label == label for file in self.skipped)
         return len(groups) + skipped, len(groups), len(set(groups))
 
     def in_two_classes(self) -> list[list[Picture]]:
@@ -76,7 +95,7 @@ class Dataset:
             "classes": {
                 label: dict(zip(counts, self.count(label), strict=True)) for label in self.labels
             },
-            "skipped": [str(path) for path, _ in self.skipped],
+            "skipped": [{"file": file.path, "reason": file.reason} for file in self.skipped],
             "in_two_classes": [
                 [str(picture.path) for picture in pictures] for pictures in self.in_two_classes()
             ],
@@ -119,10 +138,12 @@ def find_files(folder: Path, labels: Sequence[str]) -> list[tuple[Path, str]]:
 
 def read_picture(picture: Picture) -> np.ndarray:
     """Decode a picture that decoded before, (H, W, 3) uint8 RGB; else raise `UserError`."""
-    image = decode_image(picture.path.read_bytes()) if picture.path.is_file() else None
-    if image is None:
-        raise UserError(f"{str(picture.path)!r} changed during the run; start again")
-    return image
+    try:
+        return _read_image(picture.path)[1]
+    except UnreadableImageError as error:
+        raise UserError(
+            f"{str(picture.path)!r} changed during the run ({error}); start again"
+        ) from error
 
 
 def plain_images(pictures: Sequence[Picture], rule: str, size: int) -> Iterator[np.ndarray]:
@@ -131,9 +152,22 @@ def plain_images(pictures: Sequence[Picture], rule: str, size: int) -> Iterator[
 
 
 def decode_image(encoded: bytes) -> np.ndarray | None:
-    """Decode JPEG, PNG, WebP, GIF and whatever else OpenCV knows; (H, W, 3) uint8 RGB or None."""
+    """Decode JPEG, PNG, WebP, GIF and whatever else OpenCV knows; (H, W, 3) uint8 RGB or None.
+
+    It is turned as its EXIF orientation says. Of an animation it is the first frame. White shows
+    through where it is transparent. None stands for a truncated file, too: OpenCV decodes no part
+    of it, and half a picture would teach the wrong thing.
+    """
+    content = np.frombuffer(encoded, np.uint8)
     try:
-        return cv2.imdecode(np.frombuffer(encoded, np.uint8), cv2.IMREAD_COLOR_RGB)
+        image = cv2.imdecode(content, TURNED_BUT_UNCHANGED)
+        if image is None:
+            return None
+        if image.dtype != np.uint8 or image.ndim == 2:
+            return cv2.imdecode(content, cv2.IMREAD_COLOR_RGB)
+        if image.shape[2] == 4:
+            return _over_white(image)
+        return cv2.cvtColor(image, cv2.COLOR_BGR2RGB, dst=image)
     except cv2.error:  # no bytes at all, or more pixels than OpenCV accepts
         return None
 
@@ -147,8 +181,8 @@ def load(files: Sequence[tuple[Path, str]]) -> Dataset:
     for (path, label), scanned in zip(
         files, parallel_map(_scan, (path for path, _ in files)), strict=True
     ):
-        if scanned is None:
-            skipped.append((path, label))
+        if isinstance(scanned, str):
+            skipped.append(SkippedFile(path, label, scanned))
         else:
             digest, thumbnail = scanned
             digests.append(digest)
@@ -200,19 +234,48 @@ def _require_enough(label: str, number: int, things: str) -> None:
         )
 
 
-def _scan(path: Path) -> tuple[str, np.ndarray] | None:
-    # Reading a pipe or a socket would wait for ever.
-    if not path.is_file():
-        return None
+def _scan(path: Path) -> tuple[str, np.ndarray] | str:
+    """Return the digest and the thumbnail of an image, or the reason why it has none."""
     try:
-        encoded = path.read_bytes()
-    except OSError:
-        return None
-    image = decode_image(encoded)
-    if image is None:
-        return None
+        encoded, image = _read_image(path)
+    except UnreadableImageError as error:
+        return str(error)
     thumbnail = shrink_or_grow(image, THUMBNAIL_SIDE, THUMBNAIL_SIDE)
     return hashlib.blake2b(encoded, digest_size=16).hexdigest(), thumbnail.ravel()
+
+
+def _read_image(path: Path) -> tuple[bytes, np.ndarray]:
+    """Return a file's bytes and its image, (H, W, 3) uint8 RGB; or raise `UnreadableImageError`."""
+    try:
+        encoded = _read_file(path)
+    except OSError as error:
+        raise UnreadableImageError(error.strerror) from error
+    image = decode_image(encoded)
+    if image is None:
+        raise UnreadableImageError(
+            f"is no image of at most {MAX_IMAGE_PIXELS:,} pixels that OpenCV can decode"
+        )
+    return encoded, image
+
+
+def _read_file(path: Path) -> bytes:
+    status = path.stat()
+    # Reading a pipe or a socket would wait for ever.
+    if not stat.S_ISREG(status.st_mode):
+        raise UnreadableImageError("is not a regular file")
+    if not status.st_size:
+        raise UnreadableImageError("is empty")
+    if status.st_size > MAX_FILE_BYTES:
+        raise UnreadableImageError(f"has {status.st_size:,} bytes, more than {MAX_FILE_BYTES:,}")
+    return path.read_bytes()
+
+
+def _over_white(image: np.ndarray) -> np.ndarray:
+    """Return an (H, W, 4) uint8 BGRA image as RGB on a white ground."""
+    opacity = cv2.cvtColor(cv2.extractChannel(image, 3), cv2.COLOR_GRAY2RGB)
+    colour = cv2.cvtColor(image, cv2.COLOR_BGRA2RGB)
+    cv2.multiply(colour, opacity, dst=colour, scale=1 / 255)
+    return cv2.add(colour, cv2.bitwise_not(opacity, dst=opacity), dst=colour)
 
 
 def _group_equal(thumbnails: Sequence[np.ndarray]) -> np.ndarray:

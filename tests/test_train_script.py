@@ -186,7 +186,10 @@ def test_skipped_files_are_named_or_with_strict_an_error(
     done = run_script("train.py", "-d", "data", "--strict", "--weights", __file__, cwd=tmp_path)
     assert done.returncode == 1
     assert done.stderr == "error: 1 file cannot be decoded (--strict); remove what is named above\n"
-    assert r"skipped, cannot be decoded: 'data/tennis/two\nlines \udcff.jpg'" in done.stdout
+    assert (
+        r"skipped 'data/tennis/two\nlines \udcff.jpg': is no image of at most 65,000,000 pixels "
+        "that OpenCV can decode\n"
+    ) in done.stdout
     assert "the same picture in two classes: 'data/football/same.png', 'data/ten" in done.stdout
 
 
