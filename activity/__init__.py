@@ -5,8 +5,8 @@ import os
 # FFmpeg's own messages would say in twenty lines what one line of ours says.
 os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
 # A small file can claim any size. This is enough for full-frame cameras (61 million) and most
-# telephones, and takes about 400 MB a thread while it is decoded; OpenCV's own limit, 2 ** 30, would
-# take 6 GB and more. OpenCV reads the variable when it is imported.
+# telephones, and takes 6 bytes a pixel while it is decoded, so 400 MB a thread; OpenCV's own limit
+# is 2 ** 30. It reads the variable when it is imported.
 MAX_IMAGE_PIXELS = 65_000_000
 os.environ["OPENCV_IO_MAX_IMAGE_PIXELS"] = str(MAX_IMAGE_PIXELS)
 

@@ -31,6 +31,7 @@ THUMBNAIL_SIDE = 16
 SAME_PICTURE = 5.0
 # No image is that large, but a film in the wrong folder may be, and files are read whole.
 MAX_FILE_BYTES = 2**28
+PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 # With IMREAD_UNCHANGED OpenCV would not turn images as their EXIF orientation says.
 TURNED_BUT_UNCHANGED = cv2.IMREAD_COLOR | cv2.IMREAD_ANYCOLOR | cv2.IMREAD_ANYDEPTH
 
@@ -158,6 +159,8 @@ def decode_image(encoded: bytes) -> np.ndarray | None:
     through where it is transparent. None stands for a truncated file, too: OpenCV decodes no part
     of it, and half a picture would teach the wrong thing.
     """
+    if _is_cut_png(encoded):
+        return None
     content = np.frombuffer(encoded, np.uint8)
     try:
         image = cv2.imdecode(content, TURNED_BUT_UNCHANGED)
@@ -268,6 +271,19 @@ def _read_file(path: Path) -> bytes:
     if status.st_size > MAX_FILE_BYTES:
         raise UnreadableImageError(f"has {status.st_size:,} bytes, more than {MAX_FILE_BYTES:,}")
     return path.read_bytes()
+
+
+def _is_cut_png(encoded: bytes) -> bool:
+    """Tell if a PNG ends within a chunk.
+
+    OpenCV 5.0 would take as much memory as the chunk claims to need, up to 4 GB, and then give up.
+    """
+    place = len(PNG_SIGNATURE)
+    if encoded[:place] != PNG_SIGNATURE:
+        return False
+    while place < len(encoded) and encoded[place + 4 : place + 8] != b"IEND":
+        place += 12 + int.from_bytes(encoded[place : place + 4], "big")
+    return place > len(encoded)
 
 
 def _over_white(image: np.ndarray) -> np.ndarray:
