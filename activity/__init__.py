@@ -5,8 +5,8 @@ import os
 # FFmpeg's own messages would say in twenty lines what one line of ours says.
 os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
 # A small file can claim any size. This is enough for full-frame cameras (61 million) and most
-# telephones. While it is decoded it takes 6 bytes a pixel, so 400 MB a thread, and 1 GB in the worst
-# case, 16 bits a channel. OpenCV's own limit is 2 ** 30; it reads the variable when it is imported.
+# telephones. While it is decoded it takes 6 bytes a pixel, so 400 MB a thread; with 16 bits a
+# channel 1 GB. OpenCV's own limit is 2 ** 30. It reads the variable when it is imported.
 MAX_IMAGE_PIXELS = 65_000_000
 os.environ["OPENCV_IO_MAX_IMAGE_PIXELS"] = str(MAX_IMAGE_PIXELS)
 
