@@ -2,7 +2,8 @@
 
 import os
 
-# FFmpeg's own messages would say in twenty lines what one line of ours says.
+# OpenCV's and FFmpeg's own messages would say in twenty lines what one line of ours says.
+os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
 os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
 # A small file can claim any size. This is enough for full-frame cameras (61 million) and most
 # telephones. While it is decoded it takes 6 bytes a pixel, so 400 MB a thread; with 16 bits a

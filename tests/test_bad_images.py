@@ -2,6 +2,7 @@
 
 import io
 import os
+import shutil
 import socket
 import struct
 import subprocess
@@ -12,7 +13,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from conftest import COLOURS, ROOT, picture
+from conftest import COLOURS, ROOT, Run, picture
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
@@ -157,6 +158,23 @@ def test_a_truncated_image_is_no_image(ending: str) -> None:
     assert decode(encoded).shape == (96, 128, 3)
     for share in (0.02, 0.3, 0.6, 0.9, 0.99):
         assert dataset.decode_image(encoded[: int(len(encoded) * share)]) is None
+
+
+def test_the_script_names_each_bad_image_in_a_line_and_says_nothing_else(
+    dataset_folder: Path, tmp_path: Path, run_script: Run
+) -> None:
+    folder = Path(shutil.copytree(dataset_folder, tmp_path / "data"))
+    endings = sorted([*FORMATS, ".avif", ".bmp", ".jp2", ".tiff"])
+    for ending in endings:
+        encoded = encode(ending, picture("tennis", 0))
+        (folder / "tennis" / f"cut{ending}").write_bytes(encoded[: len(encoded) // 2])
+    done = run_script("train.py", "-d", "data", "--strict", "--weights", __file__, cwd=tmp_path)
+    assert [line for line in done.stdout.splitlines() if line.startswith("skipped ")] == [
+        f"skipped 'data/tennis/cut{ending}': {UNDECODABLE}" for ending in endings
+    ]
+    assert done.stderr.splitlines() == [
+        "error: 8 files cannot be decoded (--strict); remove what is named above"
+    ]
 
 
 @pytest.mark.parametrize("ending", [*FORMATS, ".bmp", ".tiff", ".jp2"])
