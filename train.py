@@ -213,7 +213,7 @@ def print_dataset(data: "Dataset") -> None:
         files, decoded, distinct = data.count(label)
         print(f"{label:{widest}}  {files:6d}  {decoded:7d}  {distinct:8d}")
     for file in data.skipped:
-        print(f"skipped {str(file.path)!r}: it {file.reason}")
+        print(f"skipped {str(file.path)!r}: {file.reason}")
     for pictures in data.in_two_classes():
         print(f"the same picture in two classes: {', '.join(repr(str(p.path)) for p in pictures)}")
 

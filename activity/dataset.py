@@ -1,6 +1,7 @@
 """Folders of images: what is in them, which are the same picture, and the split."""
 
 import hashlib
+import stat
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from scipy.sparse.csgraph import connected_components
 from sklearn.model_selection import train_test_split
 from sklearn.neighbors import radius_neighbors_graph
 
-from activity import MAX_PIXELS
+from activity import MAX_IMAGE_PIXELS
 from activity.class_names import check_class_names
 from activity.cli import UserError
 from activity.pipeline import parallel_map
@@ -29,9 +30,15 @@ THUMBNAIL_SIDE = 16
 # tutorial a picture saved again (JPEG quality 30, WebP 50, half or 1.5 times the size) stays below
 # 2.8, the nearest pair of different pictures is 12.5 apart.
 SAME_PICTURE = 5.0
-MAX_BYTES = 2**28  # no image is that large, but a film in the wrong folder may be
-# IMREAD_UNCHANGED would keep transparency, too, but not turn images as their camera says.
-TURNED_WITH_ALPHA = cv2.IMREAD_COLOR | cv2.IMREAD_ANYCOLOR | cv2.IMREAD_ANYDEPTH
+# No image is that large, but a film in the wrong folder may be, and files are read whole.
+MAX_FILE_BYTES = 2**28
+PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+# With IMREAD_UNCHANGED OpenCV would not turn images as their EXIF orientation says.
+TURNED_BUT_UNCHANGED = cv2.IMREAD_COLOR | cv2.IMREAD_ANYCOLOR | cv2.IMREAD_ANYDEPTH
+
+
+class UnreadableImageError(Exception):
+    """A file is no image that can be used; the message says why."""
 
 
 @dataclass(frozen=True)
@@ -45,8 +52,8 @@ class Picture:
 
 
 @dataclass(frozen=True)
-class Skipped:
-    """One file that is no picture."""
+class SkippedFile:
+    """One file that is no picture, and why."""
 
     path: Path
     label: str
@@ -55,16 +62,16 @@ class Skipped:
 
 @dataclass(frozen=True)
 class Dataset:
-    """What was found: the pictures of the wanted classes, and the files that do not decode."""
+    """What was found: the pictures of the wanted classes, and the files that are none."""
 
     pictures: list[Picture]
-    skipped: list[Skipped]
+    skipped: list[SkippedFile]
 
     @property
     def labels(self) -> list[str]:
         """The class names in alphabetical order, which is that of the model's outputs."""
-        files: list[Picture | Skipped] = [*self.pictures, *self.skipped]
-        return sorted({file.label for file in files})
+        used = {picture.label for picture in self.pictures}
+        return sorted(used | {file.label for file in self.skipped})
 
     def count(self, label: str) -> tuple[int, int, int]:
         """Return the numbers of files, of pictures that decode and of distinct ones in a class."""
@@ -90,7 +97,7 @@ class Dataset:
             "classes": {
                 label: dict(zip(counts, self.count(label), strict=True)) for label in self.labels
             },
-            "skipped": {str(file.path): file.reason for file in self.skipped},
+            "skipped": [{"file": file.path, "reason": file.reason} for file in self.skipped],
             "in_two_classes": [
                 [str(picture.path) for picture in pictures] for pictures in self.in_two_classes()
             ],
@@ -138,9 +145,11 @@ def find_files(folder: Path, labels: Sequence[str]) -> list[tuple[Path, str]]:
 def read_picture(picture: Picture) -> np.ndarray:
     """Decode a picture that decoded before, (H, W, 3) uint8 RGB; else raise `UserError`."""
     try:
-        return decode_image(_read(picture.path))
-    except ValueError as error:
-        raise UserError(f"{str(picture.path)!r} changed during the run; start again") from error
+        return _read_image(picture.path)[1]
+    except UnreadableImageError as error:
+        raise UserError(
+            f"{str(picture.path)!r} changed during the run ({error}); start again"
+        ) from error
 
 
 def plain_images(pictures: Sequence[Picture], rule: str, size: int) -> Iterator[np.ndarray]:
@@ -148,48 +157,27 @@ def plain_images(pictures: Sequence[Picture], rule: str, size: int) -> Iterator[
     return parallel_map(lambda picture: resize(read_picture(picture), rule, size), pictures)
 
 
-def decode_image(encoded: bytes) -> np.ndarray:
-    """Decode JPEG, PNG, WebP, GIF and whatever else OpenCV knows, (H, W, 3) uint8 RGB.
+def decode_image(encoded: bytes) -> np.ndarray | None:
+    """Decode JPEG, PNG, WebP, GIF and whatever else OpenCV knows; (H, W, 3) uint8 RGB or None.
 
-    It is turned as its EXIF orientation says, and lies on white where it is transparent. Raises
-    `ValueError` with the reason if it cannot be decoded, or only in part.
+    It is turned as its EXIF orientation says. Of an animation it is the first frame. White shows
+    through where it is transparent. None stands for a truncated file, too: OpenCV decodes no part
+    of it, and half a picture would teach the wrong thing.
     """
-    if not encoded:
-        raise ValueError("is empty")
+    if _is_cut_png(encoded):
+        return None
     content = np.frombuffer(encoded, np.uint8)
     try:
-        image = cv2.imdecode(content, TURNED_WITH_ALPHA)
-        if image is not None and (image.dtype != np.uint8 or image.ndim == 2):
+        image = cv2.imdecode(content, TURNED_BUT_UNCHANGED)
+        if image is None:
+            return None
+        if image.dtype != np.uint8 or image.ndim == 2:
             return cv2.imdecode(content, cv2.IMREAD_COLOR_RGB)
-    except cv2.error as error:
-        if "MAX_IMAGE_PIXELS" in str(error):
-            raise ValueError(f"has more than {MAX_PIXELS:,} pixels") from error
-        raise ValueError("cannot be decoded") from error
-    if image is None:
-        raise ValueError("is no image that OpenCV can decode")
-    if image.shape[2] == 4:
-        return _on_white(image)
-    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB, dst=image)
-
-
-def _on_white(image: np.ndarray) -> np.ndarray:
-    """Return an (H, W, 4) uint8 BGRA image as RGB on a white ground."""
-    opacity = cv2.cvtColor(cv2.extractChannel(image, 3), cv2.COLOR_GRAY2RGB)
-    colour = cv2.multiply(cv2.cvtColor(image, cv2.COLOR_BGRA2RGB), opacity, scale=1 / 255)
-    return cv2.add(colour, cv2.bitwise_not(opacity))
-
-
-def _read(path: Path) -> bytes:
-    """Return a file's bytes. Raises `ValueError` with the reason if that cannot be done."""
-    # Reading a pipe or a socket would wait for ever.
-    if not path.is_file():
-        raise ValueError("is a broken link" if path.is_symlink() else "is no regular file")
-    try:
-        if path.stat().st_size > MAX_BYTES:
-            raise ValueError(f"has more than {MAX_BYTES:,} bytes")
-        return path.read_bytes()
-    except OSError as error:
-        raise ValueError(f"cannot be read ({error.strerror})") from error
+        if image.shape[2] == 4:
+            return _over_white(image)
+        return cv2.cvtColor(image, cv2.COLOR_BGR2RGB, dst=image)
+    except cv2.error:  # no bytes at all, or more pixels than OpenCV accepts
+        return None
 
 
 def load(files: Sequence[tuple[Path, str]]) -> Dataset:
@@ -202,7 +190,7 @@ def load(files: Sequence[tuple[Path, str]]) -> Dataset:
         files, parallel_map(_scan, (path for path, _ in files)), strict=True
     ):
         if isinstance(scanned, str):
-            skipped.append(Skipped(path, label, scanned))
+            skipped.append(SkippedFile(path, label, scanned))
         else:
             digest, thumbnail = scanned
             digests.append(digest)
@@ -255,13 +243,60 @@ def _require_enough(label: str, number: int, things: str) -> None:
 
 
 def _scan(path: Path) -> tuple[str, np.ndarray] | str:
-    """Return the digest and the thumbnail of a picture, or the reason why there are none."""
+    """Return the digest and the thumbnail of an image, or the reason why it has none."""
     try:
-        encoded = _read(path)
-        thumbnail = shrink_or_grow(decode_image(encoded), THUMBNAIL_SIDE, THUMBNAIL_SIDE)
-    except ValueError as error:
+        encoded, image = _read_image(path)
+    except UnreadableImageError as error:
         return str(error)
+    thumbnail = shrink_or_grow(image, THUMBNAIL_SIDE, THUMBNAIL_SIDE)
     return hashlib.blake2b(encoded, digest_size=16).hexdigest(), thumbnail.ravel()
+
+
+def _read_image(path: Path) -> tuple[bytes, np.ndarray]:
+    """Return a file's bytes and its image, (H, W, 3) uint8 RGB; or raise `UnreadableImageError`."""
+    try:
+        encoded = _read_file(path)
+    except OSError as error:
+        raise UnreadableImageError(error.strerror) from error
+    image = decode_image(encoded)
+    if image is None:
+        raise UnreadableImageError(
+            f"is no image of at most {MAX_IMAGE_PIXELS:,} pixels that OpenCV can decode"
+        )
+    return encoded, image
+
+
+def _read_file(path: Path) -> bytes:
+    status = path.stat()
+    # Reading a pipe or a socket would wait for ever.
+    if not stat.S_ISREG(status.st_mode):
+        raise UnreadableImageError("is not a regular file")
+    if not status.st_size:
+        raise UnreadableImageError("is empty")
+    if status.st_size > MAX_FILE_BYTES:
+        raise UnreadableImageError(f"has {status.st_size:,} bytes, more than {MAX_FILE_BYTES:,}")
+    return path.read_bytes()
+
+
+def _is_cut_png(encoded: bytes) -> bool:
+    """Tell if a PNG ends within a chunk.
+
+    OpenCV 5.0 would take as much memory as the chunk claims to need, up to 4 GB, and then give up.
+    """
+    place = len(PNG_SIGNATURE)
+    if encoded[:place] != PNG_SIGNATURE:
+        return False
+    while place < len(encoded) and encoded[place + 4 : place + 8] != b"IEND":
+        place += 12 + int.from_bytes(encoded[place : place + 4], "big")
+    return place > len(encoded)
+
+
+def _over_white(image: np.ndarray) -> np.ndarray:
+    """Return an (H, W, 4) uint8 BGRA image as RGB on a white ground."""
+    opacity = cv2.cvtColor(cv2.extractChannel(image, 3), cv2.COLOR_GRAY2RGB)
+    colour = cv2.cvtColor(image, cv2.COLOR_BGRA2RGB)
+    cv2.multiply(colour, opacity, dst=colour, scale=1 / 255)
+    return cv2.add(colour, cv2.bitwise_not(opacity, dst=opacity), dst=colour)
 
 
 def _group_equal(thumbnails: Sequence[np.ndarray]) -> np.ndarray:

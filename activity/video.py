@@ -57,7 +57,6 @@ class VideoReader:
         if not is_stream(source) and not Path(source).is_file():
             kind = "is a folder" if Path(source).is_dir() else "does not exist"
             raise UserError(f"--input {source} {kind}; name a video file")
-        cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
         self._capture = self._open()
         fps = self._capture.get(cv2.CAP_PROP_FPS)
         self.fps = fps if 0 < fps <= HIGHEST_FPS and math.isfinite(fps) else USUAL_FPS

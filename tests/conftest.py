@@ -7,6 +7,9 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import activity  # noqa: F401 (it sets a limit that OpenCV reads when it is imported)
+
+# isort: split
 import cv2
 import numpy as np
 import pytest
