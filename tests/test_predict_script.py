@@ -87,7 +87,8 @@ def test_averaging_removes_the_flicker_and_the_table_says_so(
     report = json.loads((tmp_path / "report.json").read_text())
     assert report["clip"]["frames_decoded"] == report["clip"]["frames_claimed"] == 60
     assert (report["clip"]["width"], report["clip"]["height"]) == (320, 240)
-    assert report["clip"]["fps"] == pytest.approx(30000 / 1001)
+    # OpenCV, which wrote the clip, rounds its frame rate to three decimals.
+    assert report["clip"]["fps"] == pytest.approx(29.97, rel=1e-9)
     assert report["settings"] == {
         "size": 16, "min_probability": 0.0, "start": 0.0, "end": None, "stride": 1,
     }  # fmt: skip

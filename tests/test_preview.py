@@ -30,10 +30,12 @@ pytestmark = pytest.mark.skipif(
 @pytest.fixture(scope="module")
 def display() -> Iterator[str]:
     read, write = os.pipe()
+    # Without -noreset the server starts anew whenever its last client leaves, such as xdotool,
+    # and a script that connects in that moment is turned away.
+    command = ["Xvfb", "-displayfd", str(write), "-noreset", "-nolisten", "tcp"]
     server = subprocess.Popen(
-        ["Xvfb", "-displayfd", str(write), "-screen", "0", "1600x1000x24", "-nolisten", "tcp"],
-        pass_fds=[write], stderr=subprocess.DEVNULL,
-    )  # fmt: skip
+        [*command, "-screen", "0", "1600x1000x24"], pass_fds=[write], stderr=subprocess.DEVNULL
+    )
     os.close(write)
     with os.fdopen(read) as pipe:
         number = pipe.readline().strip()
