@@ -74,6 +74,15 @@ def window(display: str, title: str) -> str:
     raise AssertionError("no preview window came up")
 
 
+def press(display: str, number: str, key: str) -> None:
+    """Press a key in a window and release it.
+
+    Both through the server: with `--window`, xdotool sends the release to the window, which may
+    be gone by then, and the key would stay down for the next test.
+    """
+    x(display, "xdotool", "windowfocus", "--sync", number, "key", key)
+
+
 def close(display: str, number: int) -> None:
     """Ask a window to close, as a click on its cross does."""
     connection = Xlib.display.Display(display)
@@ -96,7 +105,7 @@ def test_shows_the_written_frames_until_a_key_ends_it(
     number = window(display, re.escape(clip.name))
     time.sleep(2)
     x(display, "import", "-window", number, str(tmp_path / "screen.png"))
-    x(display, "xdotool", "windowfocus", "--sync", number, "key", "--window", number, key)
+    press(display, number, key)
     stdout, stderr = process.communicate(timeout=60)
     assert process.returncode == 0, stderr
     assert "ended before the end of the clip" in stdout
@@ -123,18 +132,18 @@ def test_space_pauses_and_goes_on(trained: Path, tmp_path: Path, display: str) -
         (partial,) = tmp_path.glob(".frames.*.csv")
         return partial.read_text().count("\n")
 
-    def press(key: str) -> None:
-        x(display, "xdotool", "windowfocus", "--sync", number, "key", "--window", number, key)
+    def press_space() -> None:
+        press(display, number, "space")
         time.sleep(1)  # until it has been read
 
-    press("space")
+    press_space()
     paused = rows()
     time.sleep(2)
     assert rows() == paused
-    press("space")
+    press_space()
     time.sleep(1)
     assert paused + 10 <= rows() <= paused + 60  # at the pace of the clip, nothing is made up for
-    press("space")
+    press_space()
     process.send_signal(signal.SIGINT)  # is heard in a pause, too
     stdout, stderr = process.communicate(timeout=60)
     assert process.returncode == 130, stderr
@@ -146,7 +155,7 @@ def test_one_window_for_all_clips_until_q(trained: Path, tmp_path: Path, display
     process = start(trained, tmp_path, clips[0], display, "-i", *map(str, clips), "-o", "out")
     number = window(display, r"a\.avi")
     assert window(display, r"b\.avi") == number
-    x(display, "xdotool", "windowfocus", "--sync", number, "key", "--window", number, "q")
+    press(display, number, "q")
     stdout, stderr = process.communicate(timeout=60)
     assert process.returncode == 0, stderr
     assert [path.name for path in sorted((tmp_path / "out").iterdir())] == ["a.avi", "b.avi"]
