@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from activity import keras_archive, openvino_xml
 from activity.class_names import MAX_CLASSES, unpickle_class_names
-from activity.cli import UserError, one_line
+from activity.cli import UserError, cannot_be_read, one_line
 from activity.preprocessing import RESIZE_RULES
 
 if TYPE_CHECKING:
@@ -93,15 +93,17 @@ def check_output(path: Path, option: str, endings: Sequence[str] = ()) -> None:
         )
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=path.parent):
-            pass
+        is_folder = path.is_dir()
+        partial = _partial(path, path.suffix)  # whose longer name has to be possible, too
+        partial.touch()
+        partial.unlink()
     except (FileExistsError, NotADirectoryError) as error:
         raise UserError(f"{option} {path} cannot be written: {path.parent} is a file") from error
     except OSError as error:
         raise UserError(
             f"{option} {path} cannot be written ({error.strerror}); choose another place"
         ) from error
-    if path.is_dir():
+    if is_folder:
         raise UserError(f"{option} {path} is a folder; name a file in it")
 
 
@@ -122,8 +124,7 @@ def written_whole(path: Path, suffix: str | None = None) -> Iterator[Path]:
     replaces that of `path` for libraries that insist on their own. Raises `UserError` where the
     file system refuses.
     """
-    ending = path.suffix if suffix is None else suffix
-    partial = path.with_name(f".{path.stem}.{os.getpid()}.partial{ending}")
+    partial = _partial(path, path.suffix if suffix is None else suffix)
     try:
         yield partial
         partial.replace(path)
@@ -134,6 +135,10 @@ def written_whole(path: Path, suffix: str | None = None) -> Iterator[Path]:
         ) from error
     finally:
         partial.unlink(missing_ok=True)
+
+
+def _partial(path: Path, ending: str) -> Path:
+    return path.with_name(f".{path.stem}.{os.getpid()}.partial{ending}")
 
 
 def save_model(model: "keras.Model", path: Path, card: ModelCard) -> None:
@@ -173,15 +178,19 @@ def _weights_digest(content: bytes | memoryview) -> str:
 
 def read_card(path: Path) -> ModelCard:
     """Read a model's card in milliseconds. Raises `UserError` if `train.py` did not write it."""
-    if not path.is_file():
-        raise UserError(f"--model {path} is not a file; train one with train.py, or name another")
     try:
+        if not path.is_file():
+            raise UserError(
+                f"--model {path} is not a file; train one with train.py, or name another"
+            )
         if path.suffix == ".xml":
             net = openvino_xml.parse(_read_bytes(path, openvino_xml.MAX_XML))
             return _card_in(net)
         return ModelCard(**json.loads(keras_archive.read_comment(path)))
+    except UserError:
+        raise
     except OSError as error:
-        raise UserError(f"--model {path} cannot be read ({error.strerror})") from error
+        raise cannot_be_read("--model", path, error) from error
     except Exception as error:  # as many kinds as there are ways to damage a file
         raise UserError(
             f"--model {path} was not written by train.py ({one_line(error)}); name one that was"
@@ -232,6 +241,8 @@ def load_openvino_model(path: Path) -> "openvino.Model":
         text = ElementTree.tostring(net, encoding="unicode")
         model = openvino.Core().read_model(text, weights)
         _require_openvino_shapes(model, _card_in(net))
+    except OSError as error:
+        raise cannot_be_read("--model", error.filename, error) from error
     except Exception as error:  # OpenVINO raises RuntimeError and whatever Python makes of others
         raise cannot_be_loaded(path, one_line(error)) from error
     return model
@@ -295,10 +306,14 @@ def load_labels(path: Path) -> list[str]:
 
     Raises `UserError` if the file is missing or holds anything else.
     """
-    if not path.is_file():
-        raise UserError(f"--label-bin {path} is not a file; name the one that train.py wrote")
     try:
+        if not path.is_file():
+            raise UserError(f"--label-bin {path} is not a file; name the one that train.py wrote")
         return unpickle_class_names(_read_bytes(path, MAX_LABEL_FILE))
+    except UserError:
+        raise
+    except OSError as error:
+        raise cannot_be_read("--label-bin", path, error) from error
     except Exception as error:  # a pickle can fail in any way its author likes
         raise UserError(
             f"--label-bin {path} is not a pickled LabelBinarizer ({one_line(error)}); "

@@ -52,6 +52,11 @@ def one_line(error: Exception) -> str:
     return printable(line[:300])
 
 
+def cannot_be_read(option: str, path: object, error: OSError) -> UserError:
+    """Make the error for a file that an option names and the file system does not give."""
+    return UserError(f"{option} {path} cannot be read ({error.strerror}); name one that can be")
+
+
 class Parser(argparse.ArgumentParser):
     """An `ArgumentParser` that answers a mistake with one line."""
 
@@ -162,6 +167,10 @@ def run(main: Callable[[], int]) -> NoReturn:
         # Whoever read the output has left, as `head` does; what is still buffered goes nowhere.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 128 + 13  # SIGPIPE, which Windows does not have
+    except OSError as error:  # a folder that may not be searched, a disk that fails
+        place = error.filename or "a file"
+        print_error("error", f"{place} cannot be used ({error.strerror or error}); name another")
+        code = 1
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         code = 128 + signal.SIGINT

@@ -1,6 +1,7 @@
 """Folders of images: what is in them, which are the same picture, and the split."""
 
 import hashlib
+import os
 import stat
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -17,7 +18,7 @@ from sklearn.neighbors import radius_neighbors_graph
 
 from activity import MAX_IMAGE_PIXELS
 from activity.class_names import check_class_names
-from activity.cli import UserError
+from activity.cli import UserError, print_error
 from activity.pipeline import parallel_map
 from activity.preprocessing import resize, shrink_or_grow
 
@@ -111,12 +112,19 @@ def find_files(folder: Path, labels: Sequence[str]) -> list[tuple[Path, str]]:
     and folders are left out. Raises `UserError` for a class without enough files, or fewer than two
     classes.
     """
+
+    def is_visible(path: Path) -> bool:
+        return not any(part.startswith(".") for part in path.relative_to(folder).parts)
+
+    def warn(error: OSError) -> None:
+        if is_visible(Path(error.filename)):
+            print_error("warning", f"{error.filename} is left out: {error.strerror}")
+
+    for _ in os.walk(folder, onerror=warn):
+        pass  # `list_files` passes over a folder that it may not read in silence
     paths = [Path(name) for name in sorted(list_files(str(folder)))]
     found = [
-        (path, path.parent.name)
-        for path in paths
-        if path.parent != folder
-        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
+        (path, path.parent.name) for path in paths if path.parent != folder and is_visible(path)
     ]
     if list(labels) != ["all"]:
         found = [(path, label) for path, label in found if label in labels]

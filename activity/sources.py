@@ -1,11 +1,12 @@
 """Which clips the command line names, and what the files made from each are called."""
 
 import glob
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from activity.cli import UserError
+from activity.cli import UserError, cannot_be_read
 
 # What a folder is searched for; a file that is named itself may end in anything.
 VIDEO_ENDINGS = {
@@ -21,7 +22,7 @@ def is_stream(source: str) -> bool:
 
 def names_several(inputs: Sequence[str]) -> bool:
     """Tell whether `--input` asks for any number of clips, and not for a certain one."""
-    return len(inputs) > 1 or Path(inputs[0]).is_dir() or _is_pattern(inputs[0])
+    return len(inputs) > 1 or _is_folder(inputs[0]) or _is_pattern(inputs[0])
 
 
 def find_sources(inputs: Sequence[str]) -> list[str]:
@@ -34,17 +35,21 @@ def find_sources(inputs: Sequence[str]) -> list[str]:
     for name in inputs:
         if is_stream(name):
             found.append(name)
-        elif Path(name).is_dir():
-            videos = [p for p in sorted(Path(name).iterdir()) if p.suffix.lower() in VIDEO_ENDINGS]
+        elif _is_folder(name):
+            try:
+                files = sorted(Path(name).iterdir())
+            except OSError as error:
+                raise cannot_be_read("--input", name, error) from error
+            videos = [file for file in files if file.suffix.lower() in VIDEO_ENDINGS]
             if not videos:
                 raise UserError(f"--input {name} is a folder without a video; name one with some")
             found += map(str, videos)
         elif _is_pattern(name):
             matches = sorted(glob.glob(name, recursive=True))  # noqa: PTH207 (absolute ones, too)
-            files = [match for match in matches if Path(match).is_file()]
-            if not files:
+            matches = [match for match in matches if not _is_folder(match)]
+            if not matches:
                 raise UserError(f"--input {name} matches no file; name another pattern")
-            found += files
+            found += matches
         else:
             found.append(name)
     return list(dict.fromkeys(found))
@@ -73,9 +78,16 @@ def source_title(source: str) -> str:
     return _name(source) if is_stream(source) else Path(source).name
 
 
+def _is_folder(name: str) -> bool:
+    try:
+        return Path(name).is_dir()
+    except OSError:
+        return False  # the reader says what is wrong with it
+
+
 def _is_pattern(name: str) -> bool:
     # A file may have brackets in its name.
-    return not is_stream(name) and glob.has_magic(name) and not Path(name).exists()
+    return not is_stream(name) and glob.has_magic(name) and not os.path.lexists(name)
 
 
 def _name(source: str) -> str:

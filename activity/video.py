@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 
 from activity.artifacts import written_whole
-from activity.cli import Stop, UserError, is_utf8
+from activity.cli import Stop, UserError, cannot_be_read, is_utf8
 from activity.sources import is_stream
 
 CODECS = {".avi": "MJPG", ".mp4": "mp4v"}
@@ -54,9 +54,8 @@ class VideoReader:
                 f"--input {source} is not named in UTF-8, as OpenCV needs it; rename it"
             )
         self._stop = stop
-        if not is_stream(source) and not Path(source).is_file():
-            kind = "is a folder" if Path(source).is_dir() else "does not exist"
-            raise UserError(f"--input {source} {kind}; name a video file")
+        if not is_stream(source):
+            _require_file(source)
         self._capture = self._open()
         fps = self._capture.get(cv2.CAP_PROP_FPS)
         self.fps = fps if 0 < fps <= HIGHEST_FPS and math.isfinite(fps) else USUAL_FPS
@@ -152,6 +151,18 @@ class VideoReader:
             if self.claimed is None or self.decoded >= self.claimed:
                 break
         return None
+
+
+def _require_file(source: str) -> None:
+    """Raise `UserError` with the reason, where FFmpeg would only say that it sees no video."""
+    path = Path(source)
+    try:
+        if not path.is_file():
+            kind = "is a folder" if path.is_dir() else "does not exist"
+            raise UserError(f"--input {source} {kind}; name a video file")
+        path.open("rb").close()
+    except OSError as error:
+        raise cannot_be_read("--input", source, error) from error
 
 
 class VideoWriter:

@@ -96,21 +96,6 @@ def test_a_file_that_is_no_image_is_skipped_with_the_reason(
     assert reason(path) == expected
 
 
-def test_a_file_that_may_not_be_read_is_skipped(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path = tmp_path / "x.png"
-    path.write_bytes(encode(".png", picture("tennis", 0)))
-    path.chmod(0)
-    if os.geteuid() == 0:  # who may read everything
-
-        def refuse(path: Path) -> bytes:
-            raise PermissionError(13, "Permission denied", str(path))
-
-        monkeypatch.setattr(Path, "read_bytes", refuse)
-    assert reason(path) == "Permission denied"
-
-
 @pytest.mark.parametrize("change", [Path.unlink, Path.touch, lambda path: path.write_text("no")])
 def test_a_picture_that_changes_during_the_run_is_an_error_in_one_line(
     change: Callable[[Path], object], tmp_path: Path
