@@ -18,7 +18,7 @@ import tempfile
 import xml.etree.ElementTree as ElementTree
 import zipfile
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -93,18 +93,18 @@ def check_output(path: Path, option: str, endings: Sequence[str] = ()) -> None:
         )
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        is_folder = path.is_dir()
-        partial = _partial(path, path.suffix)  # whose longer name has to be possible, too
-        partial.touch()
-        partial.unlink()
+        if path.is_dir():
+            raise UserError(f"{option} {path} is a folder; name a file in it")
+        with suppress(FileNotFoundError):
+            _partial(path, path.suffix).lstat()  # its longer name has to be possible, too
+        with tempfile.TemporaryFile(dir=path.parent):
+            pass
     except (FileExistsError, NotADirectoryError) as error:
         raise UserError(f"{option} {path} cannot be written: {path.parent} is a file") from error
     except OSError as error:
         raise UserError(
             f"{option} {path} cannot be written ({error.strerror}); choose another place"
         ) from error
-    if is_folder:
-        raise UserError(f"{option} {path} is a folder; name a file in it")
 
 
 def check_distinct(files: Iterable[tuple[str, Path]]) -> None:
