@@ -201,8 +201,8 @@ def check_paths(args: argparse.Namespace, record_path: Path, copy_path: Path) ->
         artifacts.check_output(
             path, option, artifacts.PICTURES if option in ("--plot", "--errors") else ()
         )
-    if args.weights != "imagenet" and not Path(args.weights).is_file():
-        raise UserError(f"--weights {args.weights} is not a file; name one, or 'imagenet'")
+    if args.weights != "imagenet":
+        artifacts.check_input(Path(args.weights), "--weights", "name one, or 'imagenet'")
 
 
 def print_dataset(data: "Dataset") -> None:

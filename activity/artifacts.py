@@ -80,6 +80,16 @@ def _digest(labels: Sequence[str]) -> str:
     return hashlib.blake2b(json.dumps(list(labels)).encode(), digest_size=16).hexdigest()
 
 
+def check_input(path: Path, option: str, advice: str) -> None:
+    """Raise `UserError` if a file cannot be read; `advice` says what to do where there is none."""
+    try:
+        if not path.is_file():
+            raise UserError(f"{option} {path} is not a file; {advice}")
+        path.open("rb").close()
+    except OSError as error:
+        raise cannot_be_read(option, path, error) from error
+
+
 def check_output(path: Path, option: str, endings: Sequence[str] = ()) -> None:
     """Make the folder of `path`; raise `UserError` if a file could not be written there.
 
@@ -178,17 +188,12 @@ def _weights_digest(content: bytes | memoryview) -> str:
 
 def read_card(path: Path) -> ModelCard:
     """Read a model's card in milliseconds. Raises `UserError` if `train.py` did not write it."""
+    check_input(path, "--model", "train one with train.py, or name another")
     try:
-        if not path.is_file():
-            raise UserError(
-                f"--model {path} is not a file; train one with train.py, or name another"
-            )
         if path.suffix == ".xml":
             net = openvino_xml.parse(_read_bytes(path, openvino_xml.MAX_XML))
             return _card_in(net)
         return ModelCard(**json.loads(keras_archive.read_comment(path)))
-    except UserError:
-        raise
     except OSError as error:
         raise cannot_be_read("--model", path, error) from error
     except Exception as error:  # as many kinds as there are ways to damage a file
@@ -242,7 +247,7 @@ def load_openvino_model(path: Path) -> "openvino.Model":
         model = openvino.Core().read_model(text, weights)
         _require_openvino_shapes(model, _card_in(net))
     except OSError as error:
-        raise cannot_be_read("--model", error.filename, error) from error
+        raise cannot_be_read("--model", error.filename or path, error) from error
     except Exception as error:  # OpenVINO raises RuntimeError and whatever Python makes of others
         raise cannot_be_loaded(path, one_line(error)) from error
     return model
@@ -306,12 +311,9 @@ def load_labels(path: Path) -> list[str]:
 
     Raises `UserError` if the file is missing or holds anything else.
     """
+    check_input(path, "--label-bin", "name the one that train.py wrote")
     try:
-        if not path.is_file():
-            raise UserError(f"--label-bin {path} is not a file; name the one that train.py wrote")
         return unpickle_class_names(_read_bytes(path, MAX_LABEL_FILE))
-    except UserError:
-        raise
     except OSError as error:
         raise cannot_be_read("--label-bin", path, error) from error
     except Exception as error:  # a pickle can fail in any way its author likes
