@@ -4,7 +4,7 @@ import csv
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import activity  # noqa: F401 (it sets a limit that OpenCV reads when it is imported)
@@ -40,11 +40,15 @@ def run_script() -> Run:
     """Run one of the two scripts as a process, as a user does."""
 
     def run(
-        script: str, *arguments: object, cwd: Path = ROOT, **environment: str
+        script: str,
+        *arguments: object,
+        cwd: Path = ROOT,
+        wrapper: Sequence[str] = (),
+        **environment: str,
     ) -> subprocess.CompletedProcess[str]:
         inherited = {name: value for name, value in os.environ.items() if name != "DISPLAY"}
         return subprocess.run(
-            [sys.executable, str(ROOT / script), *map(str, arguments)],
+            [*wrapper, sys.executable, str(ROOT / script), *map(str, arguments)],
             cwd=cwd,
             env=inherited | environment,
             capture_output=True,

@@ -6,38 +6,39 @@ count whoever runs the tests.
 
 import os
 import shutil
-import subprocess
-import sys
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
-from conftest import ROOT, frames, write_clip
+from conftest import Run, frames, write_clip
 
 UNPRIVILEGED = ["setpriv", "--bounding-set", "-dac_override,-dac_read_search"]
 TOO_LONG = "x" * 300
 LONG = "y" * 245  # which leaves no room for what the name is until the file is whole
 
 
-def run(script: str, *arguments: object, cwd: Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, str(ROOT / script), *map(str, arguments)]
-    if os.geteuid() == 0:
-        command = [*UNPRIVILEGED, *command]
-    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=300)
+@pytest.fixture(scope="module")
+def run(run_script: Run) -> Run:
+    """Run one of the two scripts as somebody who may not do everything."""
+    return partial(run_script, wrapper=UNPRIVILEGED if os.geteuid() == 0 else ())
 
 
-@pytest.fixture
-def place(tmp_path: Path, trained: Path, dataset_folder: Path) -> Iterator[Path]:
+@pytest.fixture(scope="module")
+def place(
+    tmp_path_factory: pytest.TempPathFactory, trained: Path, dataset_folder: Path
+) -> Iterator[Path]:
     """Make a folder with a model, a clip and pictures, and files and folders that are closed.
 
     `secret.*` and what is in `locked` cannot be read, nothing can be written to `fixed`.
     """
+    place = tmp_path_factory.mktemp("place")
     for name in ("locked", "fixed"):
-        (tmp_path / name).mkdir()
-    shutil.copytree(trained / "model", tmp_path / "model")
-    shutil.copytree(dataset_folder, tmp_path / "data")
-    clip = write_clip(tmp_path / "clip.avi", frames=5)
-    model = tmp_path / "model"
+        (place / name).mkdir()
+    shutil.copytree(trained / "model", place / "model")
+    shutil.copytree(dataset_folder, place / "data")
+    clip = write_clip(place / "clip.avi", frames=5)
+    model = place / "model"
     for source, name in [
         (clip, "secret.avi"),
         (model / "activity.xml", "secret.xml"),
@@ -48,13 +49,13 @@ def place(tmp_path: Path, trained: Path, dataset_folder: Path) -> Iterator[Path]
         (clip, "locked/clip.avi"),
         (model / "lb.pickle", "locked/lb.pickle"),
     ]:
-        shutil.copyfile(source, tmp_path / name)
-    closed = [*tmp_path.glob("secret.*"), tmp_path / "half.bin", tmp_path / "locked"]
+        shutil.copyfile(source, place / name)
+    closed = [*place.glob("secret.*"), place / "half.bin", place / "locked"]
     for path in closed:
         path.chmod(0)
-    (tmp_path / "fixed").chmod(0o500)
-    yield tmp_path
-    for path in [*closed, tmp_path / "fixed"]:
+    (place / "fixed").chmod(0o500)
+    yield place
+    for path in [*closed, place / "fixed"]:
         path.chmod(0o700)
 
 
@@ -85,7 +86,7 @@ PREDICT = [
 
 @pytest.mark.parametrize(("option", "value"), PREDICT)
 def test_prediction_says_in_one_line_what_it_may_not_use(
-    place: Path, option: str, value: str
+    place: Path, run: Run, option: str, value: str
 ) -> None:
     before = sorted(place.rglob("*"))
     usual = {"-i": "clip.avi", "-m": "model/activity.xml", "-l": "model/lb.pickle", "-o": "out.avi"}
@@ -105,16 +106,18 @@ def test_prediction_says_in_one_line_what_it_may_not_use(
     assert sorted(place.rglob("*")) == before
 
 
-def test_of_several_clips_the_readable_ones_are_labelled(place: Path) -> None:
+def test_of_several_clips_the_readable_ones_are_labelled(
+    place: Path, run: Run, tmp_path: Path
+) -> None:
     sources = ["locked/clip.avi", "secret.avi", TOO_LONG, "clip.avi"]
     done = run("predict_video.py", "--no-preview", "-m", "model/activity.xml", "-l",
-               "model/lb.pickle", "-o", "out", "-i", *sources, cwd=place)  # fmt: skip
+               "model/lb.pickle", "-o", tmp_path / "out", "-i", *sources, cwd=place)  # fmt: skip
     assert done.returncode == 1
     errors = done.stderr.splitlines()
     assert [line.split(" ")[:3] for line in errors if line.startswith("error: ")] == [
         ["error:", "--input", source] for source in sources[:3]
     ]
-    [video] = (place / "out").iterdir()
+    [video] = (tmp_path / "out").iterdir()
     assert len(frames(video)) == 5
 
 
@@ -136,7 +139,7 @@ TRAIN = [
 
 @pytest.mark.parametrize(("option", "value"), TRAIN)
 def test_training_says_in_one_line_what_it_may_not_use(
-    place: Path, random_weights: Path, option: str, value: str
+    place: Path, run: Run, random_weights: Path, option: str, value: str
 ) -> None:
     usual = {"-d": "data", "-m": "new.keras", "-l": "new.pickle", "--weights": random_weights}
     words = [word for pair in (usual | {option: value}).items() for word in pair]
@@ -149,15 +152,19 @@ def test_training_says_in_one_line_what_it_may_not_use(
         "Permission denied", "unable to open database file"
     )  # fmt: skip
     assert any(reason in done.stderr for reason in reasons)
+    remedies = ("name one that can be", "choose another place", "name another")
+    assert done.stderr.strip().endswith(remedies)
     assert not list(place.glob("new.*"))
 
 
-def test_pictures_and_folders_that_may_not_be_read_are_named(place: Path) -> None:
-    data = place / "data"
+def test_pictures_and_folders_that_may_not_be_read_are_named(
+    dataset_folder: Path, run: Run, tmp_path: Path
+) -> None:
+    data = Path(shutil.copytree(dataset_folder, tmp_path / "data"))
     (data / "tennis" / "0.png").chmod(0)
     for name in ("hockey", ".hidden", "tennis/old"):
         (data / name).mkdir(mode=0)
-    done = run("train.py", "-d", "data", "--labels", "all", "--strict", cwd=place)
+    done = run("train.py", "-d", "data", "--labels", "all", "--strict", cwd=tmp_path)
     for name in ("hockey", ".hidden", "tennis/old"):
         (data / name).chmod(0o700)
     assert "skipped 'data/tennis/0.png': Permission denied" in done.stdout.splitlines()
