@@ -98,9 +98,10 @@ def main() -> int:
     binarizer = LabelBinarizer().fit(data.labels)
     labels = binarizer.classes_.tolist()
 
+    from activity.feature_cache import FeatureCache
+
     from activity import augmentation, backbone, classifier, conversion, evaluation, mistakes
     from activity.engine import load_engine
-    from activity.feature_cache import FeatureCache
 
     base = backbone.build_backbone(args.weights)
     cache = FeatureCache(args.cache)

@@ -1,64 +1,30 @@
-"""What both command lines share: numbers, one-line errors, progress, signals and exit codes."""
+"""What both command lines share: numbers, options in errors, progress and exit codes."""
 
 import argparse
 import math
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
 from typing import Any, NoReturn
 
 from tqdm import tqdm
 
+from activity import __version__
+from activity.errors import UserError, print_error
+from activity.text import is_utf8, printable
+
 SECONDS_A_LINE = 10  # of progress, where there is no terminal
 
 
-class UserError(Exception):
-    """Something the user can put right; the message names the value and the remedy."""
-
-
-def printable(text: object) -> str:
-    """Return a text with its control characters escaped.
-
-    A file's or a class's name could otherwise move the cursor, clear the screen or fake a line.
-    """
-    return "".join(
-        letter if letter.isprintable() else letter.encode("unicode_escape").decode()
-        for letter in str(text)
-    )
-
-
-def is_utf8(name: str) -> bool:
-    """Tell whether a file's name is valid text; libraries in C++ crash where it is not."""
-    try:
-        name.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
-def print_error(kind: str, message: object) -> None:
-    """Print a message in one line on stderr; `kind` is 'error' or 'warning'."""
-    print(f"{kind}: {printable(message)}", file=sys.stderr)
-
-
-def one_line(error: Exception) -> str:
-    """Return the gist of a library's error, safe for a terminal: it may quote a hostile file."""
-    lines = str(error).strip().splitlines() or [type(error).__name__]
-    # OpenVINO ends with what happened, after the places in its source; the others begin with it.
-    line = lines[-1] if lines[0].startswith("Exception from ") else lines[0]
-    return printable(line[:300])
-
-
-def cannot_be_read(option: str, path: object, error: OSError) -> UserError:
-    """Make the error for a file that an option names and the file system does not give."""
-    return UserError(f"{option} {path} cannot be read ({error.strerror}); name one that can be")
-
-
 class Parser(argparse.ArgumentParser):
-    """An `ArgumentParser` that answers a mistake with one line."""
+    """An `ArgumentParser` that prints one line for a mistake."""
+
+    def __init__(self, description: str) -> None:
+        super().__init__(description=description)
+        self.add_argument("--version", action="version", version=__version__)
 
     def error(self, message: str) -> NoReturn:  # noqa: D102 (inherited)
         self.exit(2, f"{self.prog}: error: {printable(message)} (see --help)\n")
@@ -106,6 +72,18 @@ def file_path(text: str) -> Path:
     return path
 
 
+@contextmanager
+def options_named(options: Mapping[Any, str]) -> Iterator[None]:
+    """Put the option that a value came from in front of each `UserError` about that value."""
+    by_value = {str(value): option for value, option in options.items()}
+    try:
+        yield
+    except UserError as error:
+        if str(error.about) not in by_value:
+            raise
+        raise UserError(f"{by_value[str(error.about)]} {error}") from error
+
+
 class Progress(tqdm):  # type: ignore[misc]
     """A bar on a terminal; elsewhere, as in a log, a line now and then."""
 
@@ -122,6 +100,11 @@ class Progress(tqdm):  # type: ignore[misc]
         description = None if name is None else printable(name)
         super().__init__(desc=description, total=total, unit=f" {unit}", disable=quiet, **style)
 
+    def advance(self, postfix: str) -> None:
+        """Count one more, with what there is to say about it."""
+        self.set_postfix_str(postfix, refresh=False)
+        self.update()
+
     @staticmethod
     def status_printer(file: Any) -> Callable[[str], object]:
         """Return what prints a status; tqdm asks for it."""
@@ -131,47 +114,32 @@ class Progress(tqdm):  # type: ignore[misc]
         return lambda status: print(status, file=file, flush=True)
 
 
-class Stop:
-    """The wish to end the run, which a loop can look at between two steps.
-
-    The first Ctrl-C or SIGTERM becomes such a wish, so that a frame is never half-written. A second
-    one ends the program at once.
-    """
-
-    def __init__(self) -> None:
-        self.wanted = False
-        self.signal: int | None = None  # the number of the one that came
-        self._previous = {
-            number: signal.signal(number, self._handle)
-            for number in (signal.SIGINT, signal.SIGTERM)
-        }
-
-    def _handle(self, number: int, _frame: FrameType | None) -> None:
-        self.wanted = True
-        self.signal = number
-        for other, handler in self._previous.items():
-            signal.signal(other, handler)
-
-
-def run(main: Callable[[], int]) -> NoReturn:
-    """Run a script's `main` and exit with what it returns, 1 for a `UserError`, 130 for Ctrl-C."""
-    for stream in (sys.stdout, sys.stderr):
-        # A file name need not be valid text, and a terminal need not be UTF-8.
-        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+@contextmanager
+def one_line_errors() -> Iterator[None]:
+    """End the program where the block ends in an error that a user can put right, in one line."""
     try:
-        code = main()
+        yield
     except UserError as error:
         print_error("error", error)
-        code = 1
+        sys.exit(1)
     except BrokenPipeError:
         # Whoever read the output has left, as `head` does; what is still buffered goes nowhere.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = 128 + 13  # SIGPIPE, which Windows does not have
+        sys.exit(128 + 13)  # SIGPIPE, which Windows does not have
     except OSError as error:  # a folder that may not be searched, a disk that fails
         place = error.filename or "a file"
         print_error("error", f"{place} cannot be used ({error.strerror or error}); name another")
-        code = 1
+        sys.exit(1)
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
-        code = 128 + signal.SIGINT
-    sys.exit(code)
+        sys.exit(128 + signal.SIGINT)
+
+
+def run(main: Callable[[], int]) -> NoReturn:
+    """Run a script's `main` and exit with what it returns, or with the code of its error."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):  # a notebook's has not, and takes any text
+            # A file name need not be valid text, and a terminal need not be UTF-8.
+            stream.reconfigure(errors="backslashreplace")
+    with one_line_errors():
+        sys.exit(main())

@@ -1,52 +1,57 @@
 """Outputs of a model for a stream of images, fast and the same for every batch size.
 
-Each engine imports its library only when it is made: TensorFlow takes seconds to import.
+Each image travels with a key, which comes out again beside its outputs. Each engine imports its
+library only when it is made: TensorFlow takes seconds to import.
 """
 
 from collections import deque
 from collections.abc import Iterable, Iterator
 from itertools import cycle
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import numpy as np
 
-from activity.artifacts import cannot_be_loaded, load_model, load_openvino_model
-from activity.cli import one_line
-from activity.pipeline import batches
+from activity.model_file import cannot_be_loaded, load_model, load_openvino_model
+from activity.streams import batches
+from activity.text import one_line
 
 if TYPE_CHECKING:
     import keras
     import openvino
 
-# Images a call of the model. Fewer mean less memory, more are no faster on a CPU; a GPU wants more.
+# Images a call of the model. Fewer mean less memory, more are no faster on a CPU.
 KERAS_BATCH = 16
 OPENVINO_BATCH = 2
+
+Key = TypeVar("Key")
+# An image, and its outputs: a key without the one comes out without the other.
+Image = TypeVar("Image", np.ndarray, np.ndarray | None)
 
 
 class Engine(Protocol):
     """Computes the outputs of a model."""
 
-    def stream(self, images: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
-        """Yield the (outputs,) float32 outputs of (height, width, 3) uint8 RGB images, in order.
+    def stream(self, items: Iterable[tuple[Key, Image]]) -> Iterator[tuple[Key, Image]]:
+        """Yield each key with the (outputs,) float32 outputs of its image, in order.
 
-        It takes some images more than it has yielded outputs, unless it was loaded as `prompt`.
+        Images are (height, width, 3) uint8 RGB. A key without an image comes out in its turn,
+        without outputs. Some items more are taken than have been yielded, unless the engine was
+        loaded as `prompt`.
         """
 
 
-def load_engine(path: Path, batch_size: int | None = None, prompt: bool = False) -> Engine:
+def load_engine(path: Path, prompt: bool = False) -> Engine:
     """Load a model for inference: OpenVINO for a name ending in `.xml`, Keras for any other.
 
     If `prompt`, it computes one image at a time and answers before it takes the next one. Raises
     `UserError` if it cannot be loaded.
     """
-    if prompt:
-        batch_size = 1
     model = load_openvino_model(path) if path.suffix == ".xml" else load_model(path)
     try:
         if path.suffix == ".xml":
-            return OpenVINOEngine(model, batch_size or OPENVINO_BATCH, prompt)
-        return KerasEngine(model, batch_size or KERAS_BATCH)
+            return OpenVINOEngine(model, 1 if prompt else OPENVINO_BATCH, prompt)
+        return KerasEngine(model, 1 if prompt else KERAS_BATCH)
     except Exception as error:  # a model can be readable and still not computable
         raise cannot_be_loaded(path, one_line(error)) from error
 
@@ -59,7 +64,7 @@ class KerasEngine:
     """
 
     def __init__(self, model: "keras.Model", batch_size: int = KERAS_BATCH) -> None:
-        from activity.runtime import tf
+        from activity.quiet.keras import tf
 
         # A single row would take another matrix kernel, which rounds differently in the last bits.
         rows = max(2, batch_size)
@@ -71,12 +76,13 @@ class KerasEngine:
         )
         self._function(self._inputs)  # compiles it
 
-    def stream(self, images: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
-        """Yield the (outputs,) float32 outputs of (height, width, 3) uint8 RGB images, in order."""
-        for batch in batches(images, self._batch_size):
-            for row, image in enumerate(batch):
-                self._inputs[row] = image
-            yield from self._function(self._inputs).numpy()[: len(batch)]
+    def stream(self, items: Iterable[tuple[Key, Image]]) -> Iterator[tuple[Key, Image]]:
+        """Yield each key with the outputs of its image; see `Engine`."""
+        for batch in batches(items, self._batch_size):
+            if _fill(self._inputs, batch):
+                yield from _keyed(batch, self._function(self._inputs).numpy())
+            else:
+                yield from batch
 
 
 class OpenVINOEngine:
@@ -89,7 +95,7 @@ class OpenVINOEngine:
     def __init__(
         self, model: "openvino.Model", batch_size: int = OPENVINO_BATCH, prompt: bool = False
     ) -> None:
-        import openvino as ov
+        from activity.quiet.openvino import ov
 
         self._batch_size = batch_size
         shape = model.inputs[0].partial_shape
@@ -101,25 +107,37 @@ class OpenVINOEngine:
         count = 1 if prompt else compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS") + 1
         self._requests = [compiled.create_infer_request() for _ in range(count)]
 
-    def stream(self, images: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
-        """Yield the (outputs,) float32 outputs of (height, width, 3) uint8 RGB images, in order."""
-        running: deque[tuple[openvino.InferRequest, int]] = deque()
+    def stream(self, items: Iterable[tuple[Key, Image]]) -> Iterator[tuple[Key, Image]]:
+        """Yield each key with the outputs of its image; see `Engine`."""
+        running: deque[tuple[openvino.InferRequest, list[tuple[Key, Image]]]] = deque()
         # They take turns, so the next one is always the one that was started first.
         for request, batch in zip(
-            cycle(self._requests), batches(images, self._batch_size), strict=False
+            cycle(self._requests), batches(items, self._batch_size), strict=False
         ):
-            inputs = request.get_input_tensor().data
-            for row, image in enumerate(batch):
-                inputs[row] = image
-            request.start_async()
-            running.append((request, len(batch)))
+            if _fill(request.get_input_tensor().data, batch):
+                request.start_async()
+            running.append((request, batch))
             if len(running) == len(self._requests):
                 yield from _finished(*running.popleft())
-        for request, rows in running:
-            yield from _finished(request, rows)
+        for request, batch in running:
+            yield from _finished(request, batch)
 
 
-def _finished(request: "openvino.InferRequest", rows: int) -> np.ndarray:
+def _fill(inputs: np.ndarray, batch: list[tuple[Key, Image]]) -> bool:
+    """Put the images of a batch into the first rows of `inputs`; tell whether there is one."""
+    images = [image for _, image in batch if image is not None]
+    for row, image in enumerate(images):
+        inputs[row] = image
+    return bool(images)
+
+
+def _finished(request: "openvino.InferRequest", batch: list[tuple[Key, Image]]) -> Iterator[tuple[Key, Image]]:
     request.wait()
-    outputs: np.ndarray = request.get_output_tensor().data[:rows].copy()  # its memory is reused
-    return outputs
+    # A copy, as the memory of the outputs is used again.
+    return _keyed(batch, request.get_output_tensor().data.copy())
+
+
+def _keyed(batch: list[tuple[Key, Image]], outputs: np.ndarray) -> Iterator[tuple[Key, Image]]:
+    """Put the rows of the outputs beside the keys that have an image."""
+    rows = iter(outputs)
+    return ((key, None if image is None else next(rows)) for key, image in batch)

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from activity.artifacts import written_whole
-from activity.cli import printable
+from activity.files import written_whole
+from activity.text import printable
 
 
 def plain(name: str) -> str:

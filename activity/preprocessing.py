@@ -4,10 +4,9 @@ The rule is chosen in training, travels with the model and is followed in predic
 Channel order and mean subtraction are not here: they are part of the model's own graph.
 """
 
-import cv2
 import numpy as np
 
-RESIZE_RULES = ("crop", "squash")
+from activity.quiet.opencv import cv2
 
 
 def resize(image: np.ndarray, rule: str, size: int) -> np.ndarray:

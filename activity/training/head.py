@@ -4,14 +4,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from activity.backbone import FeatureExtractor
-from activity.dataset import Picture
-from activity.feature_cache import FEATURES
-from activity.runtime import keras
-
-# Chosen by cross-validation inside the training part; benchmarks/README.md has the table.
-LEARNING_RATE = 1e-3
-LABEL_SMOOTHING = 0.1  # scraped images have wrong labels, too
+from activity.quiet.keras import keras
+from activity.training.backbone import FeatureExtractor
+from activity.training.dataset import Picture
+from activity.training.feature_cache import FEATURES
+from activity.training.settings import Settings
 
 
 class FeatureBatches(keras.utils.PyDataset):  # type: ignore[misc]
@@ -55,13 +52,13 @@ class FeatureBatches(keras.utils.PyDataset):  # type: ignore[misc]
             self._random.shuffle(self._order)
 
 
-def build_head(classes: int) -> keras.Model:
+def build_head(classes: int, settings: Settings) -> keras.Model:
     """Return the tutorial's head after its pooling: features (N, 2048) to probabilities."""
     return keras.Sequential(
         [
             keras.Input((FEATURES,)),
-            keras.layers.Dense(512, activation="relu"),
-            keras.layers.Dropout(0.5),
+            keras.layers.Dense(settings.hidden_units, activation="relu"),
+            keras.layers.Dropout(settings.dropout),
             keras.layers.Dense(classes, activation="softmax"),
         ],
         name="head",
@@ -69,18 +66,19 @@ def build_head(classes: int) -> keras.Model:
 
 
 def train_head(
-    train: FeatureBatches, test: FeatureBatches, epochs: int, seed: int
+    train: FeatureBatches, test: FeatureBatches, settings: Settings
 ) -> tuple[keras.Model, dict[str, list[float]]]:
     """Train a head and return it with its history: four lists of one number an epoch.
 
     The test part is only measured after each epoch, as the tutorial does; nothing is chosen by it.
     """
-    keras.utils.set_random_seed(seed)
-    head = build_head(train.classes)
-    schedule = keras.optimizers.schedules.CosineDecay(LEARNING_RATE, epochs * len(train))
+    epochs = settings.epochs
+    keras.utils.set_random_seed(settings.seed)
+    head = build_head(train.classes, settings)
+    schedule = keras.optimizers.schedules.CosineDecay(settings.learning_rate, epochs * len(train))
     head.compile(
         optimizer=keras.optimizers.AdamW(schedule),
-        loss=keras.losses.CategoricalCrossentropy(label_smoothing=LABEL_SMOOTHING),
+        loss=keras.losses.CategoricalCrossentropy(label_smoothing=settings.label_smoothing),
         metrics=["accuracy"],
     )
 

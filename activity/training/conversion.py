@@ -1,19 +1,16 @@
 """Copies of Keras models for OpenVINO, which runs them several times faster on CPUs."""
 
-import logging
 import random
 import warnings
 from collections.abc import Iterable, Sequence
 
-import nncf
 import numpy as np
-import openvino as ov
-from nncf.quantization.range_estimator import RangeEstimatorParametersSet
 
-from activity.dataset import Picture
-from activity.runtime import keras
-
-CALIBRATION_PICTURES = 150
+from activity.quiet.keras import keras
+from activity.quiet.nncf import nncf
+from activity.quiet.openvino import ov
+from activity.training.dataset import Picture
+from activity.training.settings import Settings
 
 
 def convert(model: keras.Model) -> ov.Model:
@@ -25,9 +22,10 @@ def convert(model: keras.Model) -> ov.Model:
     return preprocessor.build()
 
 
-def calibration_pictures(train: Sequence[Picture], seed: int) -> list[Picture]:
+def calibration_pictures(train: Sequence[Picture], settings: Settings) -> list[Picture]:
     """Draw the training pictures that the ranges of the activations are measured on."""
-    return random.Random(seed).sample(train, min(len(train), CALIBRATION_PICTURES))
+    count = min(len(train), settings.calibration_images)
+    return random.Random(settings.seed).sample(train, count)
 
 
 def quantize(model: ov.Model, images: Iterable[np.ndarray]) -> ov.Model:
@@ -37,20 +35,21 @@ def quantize(model: ov.Model, images: Iterable[np.ndarray]) -> ov.Model:
     post-training quantization with its mixed preset, for activations that are not symmetric, less
     what it costs more in accuracy than it gains in speed (benchmarks/README.md).
     """
-    nncf.set_log_level(logging.ERROR)
+    ranges = nncf.quantization.range_estimator.RangeEstimatorParametersSet
+    samples = [image[None] for image in images]
     shape = model.inputs[0].partial_shape
     shape[0] = 1
     model.reshape(shape)
     return nncf.quantize(
         model,
-        nncf.Dataset([image[None] for image in images]),
+        nncf.Dataset(samples),
         preset=nncf.QuantizationPreset.MIXED,
-        subset_size=CALIBRATION_PICTURES,
+        subset_size=len(samples),
         ignored_scope=nncf.IgnoredScope(names=_kept_in_float(model)),
         advanced_parameters=nncf.AdvancedQuantizationParameters(
             disable_bias_correction=True,
             # The extremes over all images, not the means of each image's extremes.
-            activations_range_estimator_params=RangeEstimatorParametersSet.MINMAX,
+            activations_range_estimator_params=ranges.MINMAX,
         ),
     )
 

@@ -1,12 +1,13 @@
-"""Which clips the command line names, and what the files made from each are called."""
+"""Which clips are meant, and what they and the files made from them are called."""
 
 import glob
 import os
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from activity.cli import UserError, cannot_be_read
+from activity.errors import UserError, cannot_be_read
 
 # What a folder is searched for; a file that is named itself may end in anything.
 VIDEO_ENDINGS = {
@@ -21,12 +22,12 @@ def is_stream(source: str) -> bool:
 
 
 def names_several(inputs: Sequence[str]) -> bool:
-    """Tell whether `--input` asks for any number of clips, and not for a certain one."""
+    """Tell whether inputs ask for any number of clips, and not for a certain one."""
     return len(inputs) > 1 or _is_folder(inputs[0]) or _is_pattern(inputs[0])
 
 
 def find_sources(inputs: Sequence[str]) -> list[str]:
-    """Return the sources that `--input` names, each once, in the order of the inputs.
+    """Return the sources that inputs name, each once, in the order of the inputs.
 
     A folder stands for the videos in it, a pattern for the files it matches. Raises `UserError` if
     either finds nothing.
@@ -39,16 +40,16 @@ def find_sources(inputs: Sequence[str]) -> list[str]:
             try:
                 files = sorted(Path(name).iterdir())
             except OSError as error:
-                raise cannot_be_read("--input", name, error) from error
+                raise cannot_be_read(name, error) from error
             videos = [file for file in files if file.suffix.lower() in VIDEO_ENDINGS]
             if not videos:
-                raise UserError(f"--input {name} is a folder without a video; name one with some")
+                raise UserError(f"{name} is a folder without a video; name one with some", name)
             found += map(str, videos)
         elif _is_pattern(name):
             matches = sorted(glob.glob(name, recursive=True))  # noqa: PTH207 (absolute ones, too)
             matches = [match for match in matches if not _is_folder(match)]
             if not matches:
-                raise UserError(f"--input {name} matches no file; name another pattern")
+                raise UserError(f"{name} matches no file; name another pattern", name)
             found += matches
         else:
             found.append(name)
@@ -73,8 +74,14 @@ def source_names(sources: Sequence[str]) -> list[str]:
     return names
 
 
+def shown(source: str) -> str:
+    """Return a source as people may see it: an address without its password."""
+    # The first colon that no port follows begins it, the last @ ends it, even if it holds some.
+    return re.sub(r"(?<=://)([^/?#@:]*):(?!\d*([/?#]|$)).*@", r"\1@", source)
+
+
 def source_title(source: str) -> str:
-    """Return what to call a source where people see it; an address can hold a password."""
+    """Return a short name for a source, as in a window's title."""
     return _name(source) if is_stream(source) else Path(source).name
 
 
@@ -94,6 +101,6 @@ def _name(source: str) -> str:
     if source.isdecimal():
         return f"camera{source}"
     if is_stream(source):
-        address = urlsplit(source)
+        address = urlsplit(shown(source))
         return Path(address.path).stem or address.hostname or "stream"
     return Path(source).stem

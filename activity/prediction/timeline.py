@@ -1,16 +1,15 @@
 """A picture of a clip: every class's probability over time, and the label under it."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
-from matplotlib import colormaps
-from matplotlib.colors import to_rgba
-from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, MultipleLocator
 
-from activity.figures import plain, save_picture
-from activity.report import UNCERTAIN, Prediction, Segment
+from activity.prediction.reader import Frame
+from activity.prediction.settings import UNCERTAIN
+from activity.prediction.smoothing import Prediction
+from activity.prediction.summary import ClipSummary, Segment
 
 COLUMNS = 2048  # about twice what the picture has pixels for
 # Seconds between two marks on the axis, as on a clock.
@@ -34,11 +33,11 @@ class Timeline:
         self._first: int | None = None
         self._frames_a_column = 1
 
-    def add(self, prediction: Prediction) -> None:
+    def add(self, frame: Frame, prediction: Prediction) -> None:
         """Take in one frame."""
         if self._first is None:
-            self._first = prediction.frame
-        while (column := (prediction.frame - self._first) // self._frames_a_column) >= COLUMNS:
+            self._first = frame.number
+        while (column := (frame.number - self._first) // self._frames_a_column) >= COLUMNS:
             self._merge()
         np.minimum(self._lowest[column], prediction.raw, out=self._lowest[column])
         np.maximum(self._highest[column], prediction.raw, out=self._highest[column])
@@ -70,6 +69,14 @@ class Timeline:
 
     def save(self, path: Path, title: str, segments: Sequence[Segment]) -> None:
         """Draw the picture; at least one frame has to be in it."""
+        # Matplotlib takes a second to import, which only who wants the picture has to wait.
+        from matplotlib import colormaps
+        from matplotlib.colors import to_rgba
+        from matplotlib.figure import Figure
+        from matplotlib.ticker import FuncFormatter, MultipleLocator
+
+        from activity.figures import plain, save_picture
+
         seconds, lowest, highest, averaged = self.curves()
         palette = colormaps["tab10" if len(self._labels) <= 10 else "tab20"]
         colours = {label: palette(index % palette.N) for index, label in enumerate(self._labels)}
@@ -96,6 +103,16 @@ class Timeline:
         strip.xaxis.set_major_formatter(FuncFormatter(_clock))
         strip.set_xlim(start, end)
         save_picture(figure, path, dpi=100)
+
+
+@contextmanager
+def timeline_picture(
+    path: Path, title: str, summary: ClipSummary, labels: Sequence[str], fps: float
+) -> Iterator[Timeline]:
+    """Give a timeline that is drawn to `path`, over the summary's segments, when the block ends."""
+    timeline = Timeline(labels, fps)
+    yield timeline
+    timeline.save(path, title, summary.segments)
 
 
 def _clock(seconds: float, _position: int) -> str:

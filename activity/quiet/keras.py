@@ -1,6 +1,6 @@
-"""Imports TensorFlow and Keras, without what they print about themselves.
+"""TensorFlow and Keras, without what they print about themselves.
 
-Import `keras` and `tf` from here. It takes seconds, so only what needs a model may import it.
+Importing them takes seconds, so only what trains or runs a Keras model may do it.
 """
 
 import os

@@ -4,22 +4,23 @@ import hashlib
 import inspect
 import warnings
 from collections.abc import Callable, Sequence
-from itertools import tee
 
-import cv2
 import numpy as np
-import openvino as ov
 
-from activity import augmentation, preprocessing
-from activity.cli import UserError
-from activity.conversion import convert
-from activity.dataset import Picture, read_picture
+from activity import preprocessing
 from activity.engine import OpenVINOEngine
-from activity.feature_cache import FeatureCache
-from activity.pipeline import batches, parallel_map
-from activity.runtime import keras
+from activity.errors import UserError
+from activity.quiet.keras import keras
+from activity.quiet.opencv import cv2
+from activity.quiet.openvino import ov
+from activity.streams import batches, parallel_map
+from activity.training import augmentation
+from activity.training.conversion import convert
+from activity.training.dataset import Picture, read_picture
+from activity.training.feature_cache import FeatureCache
+from activity.training.settings import Settings
 
-INPUT_SIZE = 224
+INPUT_SIZE = 224  # pixels, what ResNet50 was trained on
 BATCH_SIZE = 8  # larger ones are no faster on a CPU
 STORED_AT_ONCE = 64
 
@@ -42,11 +43,13 @@ def build_backbone(weights: str) -> keras.Model:
         if weights == "imagenet":
             print()  # Keras leaves its line about the download open
             raise UserError(
-                f"the ImageNet weights could not be downloaded ({reason}); "
-                "give a file of ResNet50 weights without top with --weights PATH"
+                f"imagenet could not be downloaded ({reason}); give the path of a file of "
+                "ResNet50 weights without top",
+                "weights",
             ) from error
         raise UserError(
-            f"--weights {weights} does not hold ResNet50 weights without top ({reason})"
+            f"{weights} does not hold ResNet50 weights without top ({reason}); name another",
+            "weights",
         ) from error
     resnet.trainable = False
     rgb = keras.Input((INPUT_SIZE, INPUT_SIZE, 3), name="rgb")
@@ -62,16 +65,15 @@ class FeatureExtractor:
     OpenVINO computes them: in bfloat16, where the processor can, else in float32.
     """
 
-    def __init__(self, backbone: keras.Model, cache: FeatureCache, rule: str, seed: int) -> None:
+    def __init__(self, backbone: keras.Model, cache: FeatureCache, settings: Settings) -> None:
         self.cache = cache
         self._backbone = backbone
-        self._rule = rule
-        self._seed = seed
-        self._fingerprint = _fingerprint(backbone, rule)
+        self._settings = settings
+        self._fingerprint = _fingerprint(backbone, settings)
 
     def key(self, picture: Picture, view: int) -> bytes:
         """Return a hash of all that the features depend on: content, view, weights, versions."""
-        seed = "" if view == augmentation.PLAIN else self._seed
+        seed = "" if view == augmentation.PLAIN else self._settings.seed
         name = f"{picture.digest} {view} {seed} {self._fingerprint}"
         return hashlib.blake2b(name.encode(), digest_size=16).digest()
 
@@ -98,40 +100,41 @@ class FeatureExtractor:
         if not missing:
             return
         converted = convert(self._backbone)
-        for size in (INPUT_SIZE, augmentation.VIEW_SIZE):
+        for size in (INPUT_SIZE, self._settings.view_size):
             wanted = [
-                (picture, size, of_this_size)
+                (picture, of_this_size)
                 for picture, views in missing
-                if (of_this_size := [view for view in views if _side(view) == size])
+                if (of_this_size := [view for view in views if self._side(view) == size])
             ]
             if not wanted:
                 continue
             base = converted.clone()
             base.reshape([-1, size, size, 3])
-            engine = OpenVINOEngine(base, BATCH_SIZE)
-            drawn = parallel_map(self._views, wanted)
-            keyed, seen = tee(view for views in drawn for view in views)
-            features = engine.stream(image for _, image in seen)
-            for batch in batches(zip(keyed, features, strict=True), STORED_AT_ONCE):
-                keys = [key for (key, _), _ in batch]
-                self.cache.write(keys, np.stack([vector for _, vector in batch]))
+            drawn = parallel_map(self._draw, wanted)
+            keyed = (item for views in drawn for item in views)
+            features = OpenVINOEngine(base, BATCH_SIZE).stream(keyed)
+            for batch in batches(features, STORED_AT_ONCE):
+                self.cache.write(batch)
                 progress(len(batch))
 
-    def _views(self, item: tuple[Picture, int, list[int]]) -> list[tuple[bytes, np.ndarray]]:
-        picture, size, views = item
+    def _draw(self, item: tuple[Picture, list[int]]) -> list[tuple[bytes, np.ndarray]]:
+        """Return the wanted views of a picture with their keys."""
+        picture, views = item
         image = read_picture(picture)
-        seed = [self._seed, int(picture.digest, 16)]
+        rule, seed = self._settings.resize, [self._settings.seed, int(picture.digest, 16)]
         return [
-            (self.key(picture, view), augmentation.view(image, view, self._rule, size, seed))
+            (
+                self.key(picture, view),
+                augmentation.view(image, view, rule, self._side(view), seed),
+            )
             for view in views
         ]
 
+    def _side(self, view: int) -> int:
+        return INPUT_SIZE if view == augmentation.PLAIN else self._settings.view_size
 
-def _side(view: int) -> int:
-    return INPUT_SIZE if view == augmentation.PLAIN else augmentation.VIEW_SIZE
 
-
-def _fingerprint(backbone: keras.Model, rule: str) -> str:
+def _fingerprint(backbone: keras.Model, settings: Settings) -> str:
     """Hash what turns an image into features: weights, library versions and our own code."""
     state = hashlib.blake2b(digest_size=16)
     for weight in backbone.get_weights():
@@ -139,6 +142,7 @@ def _fingerprint(backbone: keras.Model, rule: str) -> str:
     for module in (augmentation, preprocessing):
         state.update(inspect.getsource(module).encode())
     precision = str(ov.Core().get_property("CPU", "INFERENCE_PRECISION_HINT"))
-    for text in (ov.__version__, precision, cv2.__version__, np.__version__, rule):
+    choices = (settings.resize, str(settings.view_size))
+    for text in (ov.__version__, precision, cv2.__version__, np.__version__, *choices):
         state.update(text.encode() + b"\0")
     return state.hexdigest()

@@ -2,28 +2,25 @@
 
 import hashlib
 import os
-import stat
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 from imutils.paths import list_files
 from scipy.sparse.csgraph import connected_components
 from sklearn.model_selection import train_test_split
 from sklearn.neighbors import radius_neighbors_graph
 
-from activity import MAX_IMAGE_PIXELS
-from activity.class_names import check_class_names
-from activity.cli import UserError, print_error
-from activity.pipeline import parallel_map
+from activity.errors import UserError, print_error
+from activity.label_file import check_class_names
 from activity.preprocessing import resize, shrink_or_grow
+from activity.streams import parallel_map
+from activity.training.images import UnreadableImageError, read_image
+from activity.training.settings import Settings
 
-TEST_SHARE = 0.25
-SPLIT_SEED = 42
 # Below four, a stratified quarter of a class can be no picture at all.
 MIN_PICTURES = 4
 THUMBNAIL_SIDE = 16
@@ -31,15 +28,6 @@ THUMBNAIL_SIDE = 16
 # tutorial a picture saved again (JPEG quality 30, WebP 50, half or 1.5 times the size) stays below
 # 2.8, the nearest pair of different pictures is 12.5 apart.
 SAME_PICTURE = 5.0
-# No image is that large, but a film in the wrong folder may be, and files are read whole.
-MAX_FILE_BYTES = 2**28
-PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
-# With IMREAD_UNCHANGED OpenCV would not turn images as their EXIF orientation says.
-TURNED_BUT_UNCHANGED = cv2.IMREAD_COLOR | cv2.IMREAD_ANYCOLOR | cv2.IMREAD_ANYDEPTH
-
-
-class UnreadableImageError(Exception):
-    """A file is no image that can be used; the message says why."""
 
 
 @dataclass(frozen=True)
@@ -132,20 +120,24 @@ def find_files(folder: Path, labels: Sequence[str]) -> list[tuple[Path, str]]:
     try:
         check_class_names(list(counts))
     except ValueError as error:
-        raise UserError(f"{folder}: {error}; rename its folder") from error
+        raise UserError(
+            f"{folder} has a class that cannot be: {error}; rename it", folder
+        ) from error
     for label in counts if list(labels) == ["all"] else labels:
         if labels.count(label) > 1:
-            raise UserError(f"--labels names {label!r} twice; name each class once")
+            raise UserError(f"{label!r} is named twice; name each class once", "labels")
         if not counts[label]:
             raise UserError(
-                f"no file in a folder named {label!r} below {folder}; "
-                "name the folders with --labels, or take them all with --labels all"
+                f"{label!r} is no folder with files below {folder}; name the folders to take, or "
+                "'all' to take every one",
+                "labels",
             )
         _require_enough(label, counts[label], "files")
     if len(counts) < 2:
         raise UserError(
-            f"{len(counts)} class{'' if counts else 'es'} in {folder}, but a classifier needs at "
-            "least two; name more with --labels"
+            f"{' '.join(labels)} makes {len(counts)} class{'' if counts else 'es'} of {folder}, "
+            "but a classifier needs at least two; name more folders",
+            "labels",
         )
     return found
 
@@ -153,7 +145,7 @@ def find_files(folder: Path, labels: Sequence[str]) -> list[tuple[Path, str]]:
 def read_picture(picture: Picture) -> np.ndarray:
     """Decode a picture that decoded before, (H, W, 3) uint8 RGB; else raise `UserError`."""
     try:
-        return _read_image(picture.path)[1]
+        return read_image(picture.path)[1]
     except UnreadableImageError as error:
         raise UserError(
             f"{str(picture.path)!r} changed during the run ({error}); start again"
@@ -163,29 +155,6 @@ def read_picture(picture: Picture) -> np.ndarray:
 def plain_images(pictures: Sequence[Picture], rule: str, size: int) -> Iterator[np.ndarray]:
     """Yield each picture as the model sees it without augmentation, (size, size, 3) uint8 RGB."""
     return parallel_map(lambda picture: resize(read_picture(picture), rule, size), pictures)
-
-
-def decode_image(encoded: bytes) -> np.ndarray | None:
-    """Decode JPEG, PNG, WebP, GIF and whatever else OpenCV knows; (H, W, 3) uint8 RGB or None.
-
-    It is turned as its EXIF orientation says. Of an animation it is the first frame. White shows
-    through where it is transparent. None stands for a truncated file, too: OpenCV decodes no part
-    of it, and half a picture would teach the wrong thing.
-    """
-    if _is_cut_png(encoded):
-        return None
-    content = np.frombuffer(encoded, np.uint8)
-    try:
-        image = cv2.imdecode(content, TURNED_BUT_UNCHANGED)
-        if image is None:
-            return None
-        if image.dtype != np.uint8 or image.ndim == 2:
-            return cv2.imdecode(content, cv2.IMREAD_COLOR_RGB)
-        if image.shape[2] == 4:
-            return _over_white(image)
-        return cv2.cvtColor(image, cv2.COLOR_BGR2RGB, dst=image)
-    except cv2.error:  # no bytes at all, or more pixels than OpenCV accepts
-        return None
 
 
 def load(files: Sequence[tuple[Path, str]]) -> Dataset:
@@ -214,8 +183,8 @@ def load(files: Sequence[tuple[Path, str]]) -> Dataset:
     )
 
 
-def split(data: Dataset) -> tuple[list[Picture], list[Picture]]:
-    """Split 75 / 25 into training and test part, stratified, always with the same seed.
+def split(data: Dataset, settings: Settings) -> tuple[list[Picture], list[Picture]]:
+    """Split into training and test part, stratified, always with the same seed.
 
     It is the tutorial's split, but all copies of a picture go where the first one goes, so that no
     picture stands on both sides. Raises `UserError` if a class has too few different pictures.
@@ -227,9 +196,9 @@ def split(data: Dataset) -> tuple[list[Picture], list[Picture]]:
     first_of = {picture.group: picture for picture in reversed(pictures)}
     _, drawn = train_test_split(
         pictures,
-        test_size=TEST_SHARE,
+        test_size=settings.test_share,
         stratify=[picture.label for picture in pictures],
-        random_state=SPLIT_SEED,
+        random_state=settings.split_seed,
     )
     test_groups = {picture.group for picture in drawn if picture is first_of[picture.group]}
     train = [picture for picture in pictures if picture.group not in test_groups]
@@ -253,58 +222,11 @@ def _require_enough(label: str, number: int, things: str) -> None:
 def _scan(path: Path) -> tuple[str, np.ndarray] | str:
     """Return the digest and the thumbnail of an image, or the reason why it has none."""
     try:
-        encoded, image = _read_image(path)
+        encoded, image = read_image(path)
     except UnreadableImageError as error:
         return str(error)
     thumbnail = shrink_or_grow(image, THUMBNAIL_SIDE, THUMBNAIL_SIDE)
     return hashlib.blake2b(encoded, digest_size=16).hexdigest(), thumbnail.ravel()
-
-
-def _read_image(path: Path) -> tuple[bytes, np.ndarray]:
-    """Return a file's bytes and its image, (H, W, 3) uint8 RGB; or raise `UnreadableImageError`."""
-    try:
-        encoded = _read_file(path)
-    except OSError as error:
-        raise UnreadableImageError(error.strerror) from error
-    image = decode_image(encoded)
-    if image is None:
-        raise UnreadableImageError(
-            f"is no image of at most {MAX_IMAGE_PIXELS:,} pixels that OpenCV can decode"
-        )
-    return encoded, image
-
-
-def _read_file(path: Path) -> bytes:
-    status = path.stat()
-    # Reading a pipe or a socket would wait for ever.
-    if not stat.S_ISREG(status.st_mode):
-        raise UnreadableImageError("is not a regular file")
-    if not status.st_size:
-        raise UnreadableImageError("is empty")
-    if status.st_size > MAX_FILE_BYTES:
-        raise UnreadableImageError(f"has {status.st_size:,} bytes, more than {MAX_FILE_BYTES:,}")
-    return path.read_bytes()
-
-
-def _is_cut_png(encoded: bytes) -> bool:
-    """Tell if a PNG ends within a chunk.
-
-    OpenCV 5.0 would take as much memory as the chunk claims to need, up to 4 GB, and then give up.
-    """
-    place = len(PNG_SIGNATURE)
-    if encoded[:place] != PNG_SIGNATURE:
-        return False
-    while place < len(encoded) and encoded[place + 4 : place + 8] != b"IEND":
-        place += 12 + int.from_bytes(encoded[place : place + 4], "big")
-    return place > len(encoded)
-
-
-def _over_white(image: np.ndarray) -> np.ndarray:
-    """Return an (H, W, 4) uint8 BGRA image as RGB on a white ground."""
-    opacity = cv2.cvtColor(cv2.extractChannel(image, 3), cv2.COLOR_GRAY2RGB)
-    colour = cv2.cvtColor(image, cv2.COLOR_BGRA2RGB)
-    cv2.multiply(colour, opacity, dst=colour, scale=1 / 255)
-    return cv2.add(colour, cv2.bitwise_not(opacity, dst=opacity), dst=colour)
 
 
 def _group_equal(thumbnails: Sequence[np.ndarray]) -> np.ndarray:

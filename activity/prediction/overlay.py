@@ -3,8 +3,10 @@
 from collections.abc import Sequence
 from functools import lru_cache
 
-import cv2
 import numpy as np
+
+from activity.prediction.smoothing import Prediction
+from activity.quiet.opencv import cv2
 
 # Text height as a share of the frame's shorter side, and the most of a frame that may be covered.
 TEXT_SHARE = 0.06
@@ -14,6 +16,20 @@ ROW = 1.9  # height of a row, text and bar, in text heights
 FONT = cv2.FontFace("sans")
 WEIGHT = 600  # semi-bold; 400 is regular
 WHITE = (255, 255, 255)
+
+
+def draw(picture: np.ndarray, prediction: Prediction, labels: Sequence[str], top: int) -> None:
+    """Draw the label and the `top` most probable classes, in place, on (H, W, 3) uint8 BGR."""
+    averaged = prediction.averaged
+    rows = [(f"activity: {prediction.label}", float(averaged.max()))]
+    if top > 1:
+        best = averaged.argsort()[::-1][:top]
+        rows += [
+            (labels[index], float(averaged[index]))
+            for index in best
+            if labels[index] != prediction.label
+        ]
+    draw_rows(picture, rows)
 
 
 def draw_rows(frame: np.ndarray, rows: Sequence[tuple[str, float]]) -> None:

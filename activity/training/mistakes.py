@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from activity.dataset import Picture
 from activity.figures import plain, save_picture
+from activity.training.dataset import Picture
 
 COLUMNS = 6
 LARGEST_SHEET = 48  # pictures; more would be too small to see, or too many to look at

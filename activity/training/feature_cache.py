@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from activity.cli import UserError
+from activity.errors import UserError
 
 FEATURES = 2048
 
@@ -38,13 +38,13 @@ class FeatureCache:
     def __contains__(self, key: bytes) -> bool:
         return self._read(key) is not None
 
-    def write(self, keys: Sequence[bytes], vectors: np.ndarray) -> None:
-        """Store (N, 2048) vectors, rounded to float16, under N keys in one commit."""
-        blobs = [vector.tobytes() for vector in vectors.astype(np.float16)]
+    def write(self, features: Sequence[tuple[bytes, np.ndarray]]) -> None:
+        """Store (2048,) vectors, rounded to float16, under their keys in one commit."""
+        blobs = [(key, vector.astype(np.float16).tobytes()) for key, vector in features]
         with self._reported(), self._database:
             self._database.executemany(
                 "INSERT OR REPLACE INTO features VALUES (?, ?, ?)",
-                [(key, blob, zlib.crc32(blob)) for key, blob in zip(keys, blobs, strict=True)],
+                [(key, blob, zlib.crc32(blob)) for key, blob in blobs],
             )
 
     def read(self, keys: Sequence[bytes]) -> np.ndarray:
@@ -73,5 +73,5 @@ class FeatureCache:
             yield
         except sqlite3.Error as error:
             raise UserError(
-                f"--cache {self._path} cannot be used ({error}); delete it or name another"
+                f"{self._path} cannot be used ({error}); delete it or name another", self._path
             ) from error

@@ -2,16 +2,12 @@
 
 import math
 
-import cv2
 import numpy as np
 
 from activity.preprocessing import resize, shrink_or_grow
+from activity.quiet.opencv import cv2
 
 PLAIN = 0  # the view that test images and video frames get
-# Side of the other views in pixels. They take half the time of views as large as the plain one and
-# teach about as much (benchmarks/README.md), as a crop shows things larger than they will be seen
-# (Touvron et al. 2019, arXiv:1906.06423).
-VIEW_SIZE = 160
 
 
 def view(image: np.ndarray, index: int, rule: str, size: int, seed: list[int]) -> np.ndarray:

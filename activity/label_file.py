@@ -1,0 +1,129 @@
+"""`lb.pickle`: the class names as a pickled scikit-learn `LabelBinarizer`, as the tutorial has it.
+
+A pickle is a program that can call any function it names. Here it finds nothing to call: the few
+names that the pickle of a `LabelBinarizer` refers to lead to stand-ins that keep what they are
+given and do nothing, and any other name ends the reading.
+"""
+
+import pickle
+import re
+import unicodedata
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+
+from activity.errors import UserError, cannot_be_read
+from activity.files import check_input, written_whole
+from activity.text import one_line
+
+if TYPE_CHECKING:
+    from sklearn.preprocessing import LabelBinarizer
+
+UNPRINTABLE = ("Cc", "Cs", "Zl", "Zp")  # control characters, halves of characters, line breaks
+
+
+def check_class_names(labels: Sequence[str]) -> None:
+    """Raise `ValueError` for names that cannot be told apart or would garble a terminal."""
+    for label in labels:
+        if not isinstance(label, str):
+            raise ValueError(f"the name of a class, {label!r}, is not text")
+        if not label.strip():
+            raise ValueError("the name of a class is empty")
+        if any(unicodedata.category(character) in UNPRINTABLE for character in label):
+            raise ValueError(f"the name of a class, {label!r}, holds a control character")
+    if len(set(labels)) < len(labels):
+        raise ValueError("two classes have the same name")
+
+
+def save_labels(binarizer: "LabelBinarizer", path: Path) -> None:
+    """Pickle a scikit-learn `LabelBinarizer`, as the tutorial does."""
+    with written_whole(path) as partial:
+        partial.write_bytes(pickle.dumps(binarizer, protocol=4))
+
+
+def load_labels(path: Path) -> list[str]:
+    """Read the class names from a pickled `LabelBinarizer`, in the order of the model's outputs.
+
+    Raises `UserError` if the file is missing or holds anything else.
+    """
+    check_input(path, "name the one that train.py wrote")
+    try:
+        with path.open("rb") as file:
+            labels = _class_names(_Unpickler(file).load())
+        check_class_names(labels)
+    except OSError as error:
+        raise cannot_be_read(path, error) from error
+    except Exception as error:  # a pickle can fail in any way its author likes
+        raise UserError(
+            f"{path} is not a pickled LabelBinarizer ({one_line(error)}); "
+            "name the one that train.py wrote",
+            path,
+        ) from error
+    return labels
+
+
+class _StandIn:
+    """Keeps the arguments and the state that a pickle gives to an object, and does nothing."""
+
+    arguments: tuple[Any, ...]
+    state: Any = None
+
+    def __new__(cls, *arguments: object) -> Self:
+        made = super().__new__(cls)
+        made.arguments = arguments
+        return made
+
+    def __setstate__(self, state: object) -> None:
+        self.state = state
+
+
+class _LabelBinarizer(_StandIn):
+    pass
+
+
+class _Array(_StandIn):
+    pass
+
+
+# NumPy 1 and 2 keep their functions in different places; so did scikit-learn before 0.22.
+_STAND_INS = {
+    "sklearn.preprocessing._label.LabelBinarizer": _LabelBinarizer,
+    "sklearn.preprocessing.label.LabelBinarizer": _LabelBinarizer,
+    "numpy.core.multiarray._reconstruct": _Array,
+    "numpy._core.multiarray._reconstruct": _Array,
+    "numpy.core.numeric._frombuffer": _Array,
+    "numpy._core.numeric._frombuffer": _Array,
+    "numpy.ndarray": _StandIn,
+    "numpy.dtype": _StandIn,
+    # Protocols 0 to 2, which have no bytes: text that is to be encoded stands for them.
+    "copyreg._reconstructor": _LabelBinarizer,
+    "_codecs.encode": _StandIn,
+    "builtins.object": _StandIn,
+}
+
+
+class _Unpickler(pickle.Unpickler):
+    def find_class(self, module: str, name: str) -> type[_StandIn]:
+        if f"{module}.{name}" not in _STAND_INS:
+            raise ValueError(f"it asks for {module}.{name}")
+        return _STAND_INS[f"{module}.{name}"]
+
+
+def _class_names(binarizer: object) -> list[str]:
+    if not isinstance(binarizer, _LabelBinarizer):
+        raise ValueError("it holds something else")
+    array = binarizer.state["classes_"]
+    if array.state:  # made by _reconstruct
+        _, _, dtype, _, data = array.state
+    else:  # by _frombuffer, since NumPy 2 with protocol 5
+        data, dtype, *_ = array.arguments
+    kind, order = dtype.arguments[0], dtype.state[1]
+    if kind == "O8":
+        return list(data)
+    if not re.fullmatch("U[1-9][0-9]*", kind):
+        raise ValueError("its classes are not text")
+    content = data.arguments[0].encode("latin1") if isinstance(data, _StandIn) else data
+    labels: list[str] = np.frombuffer(content, f"{order}{kind}").tolist()
+    return labels

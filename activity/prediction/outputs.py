@@ -1,0 +1,86 @@
+"""Which files are made from each clip, where they go, and what all of them are told."""
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from activity.errors import UserError
+from activity.files import PICTURES, check_output
+
+if TYPE_CHECKING:
+    from activity.prediction.reader import Frame
+    from activity.prediction.smoothing import Prediction
+
+# What the name of each kind may end in; the first is for files whose names are not given.
+ENDINGS = {"output": (".avi", ".mp4"), "csv": (".csv",), "json": (".json",), "timeline": PICTURES}
+FOLDER = Path("output")
+
+
+class Output(Protocol):
+    """What takes in a clip, one frame after the other: a file, a window, a summary."""
+
+    def add(self, frame: "Frame", prediction: "Prediction") -> None:
+        """Take in a frame, drawn on, and what is known about it.
+
+        The frame's picture is not to be kept: its memory becomes that of a later one.
+        """
+
+
+class Unwanted:
+    """Stands for an output that nobody asked for."""
+
+    def add(self, frame: "Frame", prediction: "Prediction") -> None:
+        """Do nothing."""
+
+
+def optional(
+    path: Path | None, make: Callable[[Path], AbstractContextManager[Output]]
+) -> AbstractContextManager[Output]:
+    """Return what `make` makes of a path, or of no path an output that does nothing."""
+    return nullcontext(Unwanted()) if path is None else make(path)
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """The files to make from one clip, or for several clips a folder for each kind.
+
+    None stands for one that is not wanted. The names are those of the options.
+    """
+
+    output: Path | None = None  # the annotated video
+    csv: Path | None = None  # a row for each frame
+    json: Path | None = None  # the report
+    timeline: Path | None = None  # a picture of the probabilities over time
+
+    def wanted(self) -> dict[str, Path]:
+        """Return the files that are wanted, by their kind."""
+        return {kind: path for kind, path in asdict(self).items() if path}
+
+    def options(self) -> dict[Path, str]:
+        """Return the option that asks for each file on the command line."""
+        return {path: f"--{kind}" for kind, path in self.wanted().items()}
+
+    def check(self) -> None:
+        """Make their folders; raise `UserError` if one of the files could not be written."""
+        for kind, path in self.wanted().items():
+            check_output(path, ENDINGS[kind])
+
+
+def plan_outputs(named: Outputs, names: Sequence[str], several: bool) -> list[Outputs]:
+    """Return the files to make from clips of these names; an annotated video in any case.
+
+    `named` has what the user gave for a kind: a file, or for several clips a folder that gets one
+    file a clip. Raises `UserError` for a single file where there are several clips.
+    """
+    if not several:
+        return [replace(named, output=named.output or FOLDER / f"{names[0]}{ENDINGS['output'][0]}")]
+    folders = {"output": FOLDER} | named.wanted()
+    for kind, folder in folders.items():
+        if folder.suffix.lower() in ENDINGS[kind]:
+            raise UserError(f"{folder} is one file for several clips; name a folder", folder)
+    return [
+        Outputs(**{kind: folder / f"{name}{ENDINGS[kind][0]}" for kind, folder in folders.items()})
+        for name in names
+    ]

@@ -1,0 +1,100 @@
+"""The preview window, which also takes the keys that pause and end the run."""
+
+import subprocess
+import sys
+import time
+from typing import Self
+
+from activity.prediction.reader import Frame
+from activity.prediction.smoothing import Prediction
+from activity.prediction.stop import Stop
+from activity.quiet.opencv import cv2
+
+
+class Preview:
+    """A window that shows frames while they are made, and asks for the end of the run.
+
+    If `realtime`, frames are shown no faster than they were filmed. Where no window can be opened
+    it says so in one line and shows nothing.
+    """
+
+    NAME = "preview"
+    QUIT = (ord("q"), ord("Q"), 27)  # 27 is Esc
+    PAUSE = ord(" ")
+    # Larger frames are scaled down, so that the window fits on a laptop's screen.
+    LARGEST = (1280, 720)
+
+    def __init__(self, stop: Stop, realtime: bool = False) -> None:
+        self._stop = stop
+        self._realtime = realtime
+        self._open = False
+        self._possible = True
+        # Without a display Qt aborts the whole process, so another one tries it first.
+        self._trial = subprocess.Popen(
+            [sys.executable, "-c", "import cv2; cv2.namedWindow('preview')"],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._trial.wait()
+        if self._open and self._is_visible():
+            cv2.destroyWindow(self.NAME)
+
+    def begin(self, clip: str, fps: float) -> Self:
+        """Announce a clip; in real time its frames are shown no faster than `fps`."""
+        self._title = f"{clip} - space: pause, q: quit"
+        self._fps = fps
+        self._shown = 0
+        return self
+
+    def add(self, frame: Frame, _: Prediction) -> None:
+        """Show a frame, and act on the keys pressed since the last one."""
+        if self._shown == 0:
+            self._open_for(frame)
+        if not self._possible:
+            return
+        cv2.imshow(self.NAME, frame.picture)
+        self._shown += 1
+        wait = 0.0
+        if self._realtime:
+            wait = self._started + self._shown / self._fps - time.monotonic()
+        key = cv2.waitKey(max(1, round(1000 * wait)))
+        if key == self.PAUSE:
+            key = self._pause()
+        if key in self.QUIT or not self._is_visible():
+            self._stop.wanted = True
+
+    def _pause(self) -> int:
+        """Wait for the key that ends the pause, and return it."""
+        paused = time.monotonic()
+        key = -1
+        while key not in (self.PAUSE, *self.QUIT) and self._is_visible() and not self._stop.wanted:
+            key = cv2.waitKey(50)
+        self._started += time.monotonic() - paused
+        return key
+
+    def _is_visible(self) -> bool:
+        try:
+            return cv2.getWindowProperty(self.NAME, cv2.WND_PROP_VISIBLE) >= 1
+        except cv2.error:  # what Qt says once its last window has been closed with the mouse
+            return False
+
+    def _open_for(self, frame: Frame) -> None:
+        if self._possible and self._trial.wait() != 0:
+            self._possible = False
+            print("preview off: no window can be opened here (no display, or a headless OpenCV?)")
+        if not self._possible:
+            return
+        height, width = frame.picture.shape[:2]
+        scale = min(1.0, self.LARGEST[0] / width, self.LARGEST[1] / height)
+        if not self._open:
+            flags = cv2.WINDOW_NORMAL | cv2.WINDOW_KEEPRATIO | cv2.WINDOW_GUI_NORMAL
+            cv2.namedWindow(self.NAME, flags)
+            self._open = True
+        cv2.setWindowTitle(self.NAME, self._title)
+        cv2.resizeWindow(self.NAME, round(width * scale), round(height * scale))
+        self._started = time.monotonic()

@@ -1,0 +1,38 @@
+"""The wish to end a run, whoever has it: a key, a closed window, or a signal."""
+
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+
+class Stop:
+    """A wish that the loop over the frames looks at between two of them.
+
+    So a frame is never half-written, and the files are finished.
+    """
+
+    def __init__(self) -> None:
+        self.wanted = False
+        self.signal: int | None = None  # the number of the one that came
+
+    @contextmanager
+    def on_signals(self) -> Iterator[None]:
+        """Make the first Ctrl-C or SIGTERM such a wish; a second one ends the program at once."""
+        previous = {
+            number: signal.signal(number, self._wish) for number in (signal.SIGINT, signal.SIGTERM)
+        }
+        self._previous = previous
+        try:
+            yield
+        finally:
+            self._restore()
+
+    def _wish(self, number: int, _frame: FrameType | None) -> None:
+        self.wanted = True
+        self.signal = number
+        self._restore()
+
+    def _restore(self) -> None:
+        for number, handler in self._previous.items():
+            signal.signal(number, handler)

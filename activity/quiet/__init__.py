@@ -1,0 +1,1 @@
+"""Libraries without their chatter: import OpenCV, Keras, OpenVINO and NNCF from here."""

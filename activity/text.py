@@ -1,0 +1,29 @@
+"""Text from elsewhere (names of files and classes, messages of libraries), made safe to show."""
+
+
+def printable(text: object) -> str:
+    """Return a text with its control characters escaped.
+
+    A file's or a class's name could otherwise move the cursor, clear the screen or fake a line.
+    """
+    return "".join(
+        letter if letter.isprintable() else letter.encode("unicode_escape").decode()
+        for letter in str(text)
+    )
+
+
+def is_utf8(name: str) -> bool:
+    """Tell whether a file's name is valid text; libraries in C++ crash where it is not."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def one_line(error: Exception) -> str:
+    """Return the gist of a library's error, safe for a terminal: it may quote a hostile file."""
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    # OpenVINO ends with what happened, after the places in its source; the others begin with it.
+    line = lines[-1] if lines[0].startswith("Exception from ") else lines[0]
+    return printable(line[:300])

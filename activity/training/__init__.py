@@ -1,0 +1,1 @@
+"""From folders of images to a model: the rooms that `train.py` walks through."""
