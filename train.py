@@ -4,24 +4,33 @@
 
 DIR holds one folder of images a class. Each image and its augmented views go through a frozen
 ImageNet ResNet50 once; a new head is trained on the features, and both become one model.
+
+From Python, `train` does the same; `activity.training.settings` has the hyper-parameters.
 """
 
 import argparse
 import platform
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from activity import artifacts
-from activity.cli import Parser, Progress, UserError, file_path, run, whole_number
-from activity.preprocessing import RESIZE_RULES
+from activity import __version__
+from activity.cli import Parser, Progress, file_path, options_named, run, whole_number
+from activity.errors import UserError
+from activity.files import PICTURES, check_distinct, check_input, check_output, save_json
+from activity.model_file import RESIZE_RULES, ModelCard
+from activity.training.settings import Settings
 
 if TYPE_CHECKING:
-    from activity.dataset import Dataset
+    import keras
+    import numpy as np
+
+    from activity.training.backbone import FeatureExtractor
+    from activity.training.dataset import Dataset, Picture
+    from activity.training.head import FeatureBatches
 
 LABELS = ["football", "tennis", "weight_lifting"]
 LOW_ACCURACY = 0.8
@@ -32,11 +41,247 @@ LOW_ACCURACY_HINT = (
 PACKAGES = ("tensorflow", "keras", "openvino", "nncf", "cv2", "sklearn", "numpy")
 
 
+@dataclass(frozen=True)
+class TrainingFiles:
+    """The files that a training writes. Those that exist are replaced."""
+
+    model: Path = Path("model/activity.keras")
+    label_bin: Path = Path("model/lb.pickle")  # the class names, a pickled LabelBinarizer
+    plot: Path = Path("plot.png")  # the curves of accuracy and loss
+    errors: Path | None = None  # a sheet of the test images with a wrong label
+    cache: Path = Path(".cache/features.sqlite")  # features of earlier runs, read as well
+
+    @property
+    def copy(self) -> Path:
+        """The model's copy for OpenVINO; its weights (.bin) stand beside it."""
+        return self.model.with_suffix(".xml")
+
+    @property
+    def record(self) -> Path:
+        """What went into the run and what came out of it."""
+        return self.model.with_suffix(".json")
+
+    def options(self) -> dict[Path, str]:
+        """Return what asks for each file on the command line."""
+        return {
+            self.copy.with_suffix(".bin"): "--model's OpenVINO copy",
+            self.copy: "--model's OpenVINO copy",
+            self.record: "--model's record",
+            self.model: "--model",
+            self.label_bin: "--label-bin",
+            self.plot: "--plot",
+            self.cache: "--cache",
+        } | ({self.errors: "--errors"} if self.errors else {})
+
+
+def train(
+    folder: Path,
+    files: TrainingFiles,
+    settings: Settings = Settings(),  # noqa: B008 (it is frozen)
+    *,
+    labels: Sequence[str] = LABELS,
+    weights: str = "imagenet",
+    strict: bool = False,
+) -> dict[str, Any]:
+    """Train on the folders named `labels` (["all"]: every one) below `folder`; return the record.
+
+    `weights` of the base are "imagenet", which Keras downloads once, or the path of a file. With
+    `strict`, a file that cannot be decoded is an error. Raises `UserError` for what cannot be used.
+    """
+    # TensorFlow takes seconds to import, and who mistypes an option should not wait for it.
+    from sklearn.preprocessing import LabelBinarizer
+
+    from activity.label_file import save_labels
+    from activity.model_file import save_model
+    from activity.training import dataset
+    from activity.training.backbone import INPUT_SIZE, FeatureExtractor, build_backbone
+    from activity.training.evaluation import save_plot
+    from activity.training.feature_cache import FeatureCache
+    from activity.training.head import assemble, train_head
+
+    started = time.monotonic()
+    data = dataset.load(dataset.find_files(folder, labels))
+    print_dataset(data)
+    if strict and data.skipped:
+        count = "1 file" if len(data.skipped) == 1 else f"{len(data.skipped)} files"
+        raise UserError(f"{count} cannot be decoded (--strict); remove what is named above")
+    parts = dataset.split(data, settings)
+    card = ModelCard(tuple(data.labels), settings.resize, INPUT_SIZE)
+
+    base = build_backbone(weights)
+    extractor = FeatureExtractor(base, FeatureCache(files.cache), settings)
+    train_batches, test_batches = compute_features(extractor, *parts, card, settings)
+    head, history = train_head(train_batches, test_batches, settings)
+    probabilities = head.predict(test_batches, verbose=0)
+    scores = print_scores(parts[1], probabilities, card, files)
+
+    save_labels(LabelBinarizer().fit(data.labels), files.label_bin)
+    model = assemble(base, head)
+    save_model(model, files.model, card)
+    copy_scores = save_copy(model, *parts, probabilities, card, files, settings)
+    save_plot(history, files.plot)
+    record = {
+        "version": __version__,
+        "settings": asdict(settings),
+        "weights": weights,
+        "files": asdict(files),
+        "data": data.record(),
+        "training_images": len(parts[0]),
+        **scores,
+        "copy_test": copy_scores,
+        "history": history,
+        "seconds": round(time.monotonic() - started, 1),
+        "versions": {"python": platform.python_version()}
+        | {name: import_module(name).__version__ for name in PACKAGES},
+    }
+    save_json(record, files.record)
+    return record
+
+
+def compute_features(
+    extractor: "FeatureExtractor",
+    train_part: "Sequence[Picture]",
+    test_part: "Sequence[Picture]",
+    card: ModelCard,
+    settings: Settings,
+) -> "tuple[FeatureBatches, FeatureBatches]":
+    """Compute what the cache lacks; return the features of training and test part in batches."""
+    from activity.training.augmentation import PLAIN
+    from activity.training.head import FeatureBatches
+
+    views = range(settings.views + 1)
+    missing = extractor.missing(train_part, views) + extractor.missing(test_part, [PLAIN])
+    total = sum(len(absent) for _, absent in missing)
+    print(
+        f"features: {len(train_part)} training images with {len(views)} views each and "
+        f"{len(test_part)} test images, {total} to compute"
+    )
+    with Progress(total, "views") as progress:
+        extractor.fill(missing, progress.update)
+    size = settings.batch_size(len(train_part) * len(views))
+    return (
+        FeatureBatches(extractor, train_part, views, card.labels, size, settings.seed),
+        FeatureBatches(extractor, test_part, [PLAIN], card.labels, size),
+    )
+
+
+def print_scores(
+    test_part: "Sequence[Picture]",
+    probabilities: "np.ndarray",
+    card: ModelCard,
+    files: TrainingFiles,
+) -> dict[str, Any]:
+    """Say how good the model is on the test part, and which of its images it gets wrong."""
+    from activity.training import evaluation, mistakes
+    from activity.training.dataset import plain_images
+
+    truth = evaluation.class_indices(test_part, card.labels)
+    scores, text = evaluation.evaluate(truth, probabilities.argmax(axis=1), card.labels)
+    print(f"\n{text}\n")
+    wrong = mistakes.find_mistakes(test_part, probabilities, card.labels)
+    if wrong:
+        look = "" if files.errors else ", --errors FILE.png shows them"
+        print(
+            f"{len(wrong)} of {len(test_part)} have a wrong label: {files.record} lists them{look}"
+        )
+    if scores["accuracy"] < LOW_ACCURACY:
+        print(LOW_ACCURACY_HINT)
+    if files.errors:
+        images = plain_images([mistake.picture for mistake in wrong], card.resize, card.input_size)
+        mistakes.save_contact_sheet(wrong, images, len(test_part), files.errors)
+    return {"test": scores, "mistakes": [mistake.record() for mistake in wrong]}
+
+
+def save_copy(
+    model: "keras.Model",
+    train_part: "Sequence[Picture]",
+    test_part: "Sequence[Picture]",
+    probabilities: "np.ndarray",
+    card: ModelCard,
+    files: TrainingFiles,
+    settings: Settings,
+) -> dict[str, float]:
+    """Write the model's copy for OpenVINO, and say how it compares with the model.
+
+    It is calibrated on training images, and only measured on test images.
+    """
+    import numpy as np
+
+    from activity.engine import load_engine
+    from activity.model_file import save_openvino_model
+    from activity.training import conversion, evaluation
+    from activity.training.dataset import plain_images
+
+    converted = conversion.convert(model)
+    if settings.precision == "int8":
+        pictures = conversion.calibration_pictures(train_part, settings)
+        images = plain_images(pictures, card.resize, card.input_size)
+        converted = conversion.quantize(converted, images)
+    save_openvino_model(converted, files.copy, card)
+    images = plain_images(test_part, card.resize, card.input_size)
+    copied = np.stack([row for _, row in load_engine(files.copy).stream(enumerate(images))])
+    truth = evaluation.class_indices(test_part, card.labels)
+    scores, text = evaluation.compare(settings.precision, truth, probabilities, copied)
+    print(f"{text}\n")
+    return scores
+
+
+def print_dataset(data: "Dataset") -> None:
+    """Print what was found for each class, and every file that deserves a look."""
+    widest = max(len(label) for label in ["class", *data.labels])
+    print(f"{'class':{widest}}   files  decoded  distinct")
+    for label in data.labels:
+        found, decoded, distinct = data.count(label)
+        print(f"{label:{widest}}  {found:6d}  {decoded:7d}  {distinct:8d}")
+    for file in data.skipped:
+        print(f"skipped {str(file.path)!r}: {file.reason}")
+    for pictures in data.in_two_classes():
+        print(f"the same picture in two classes: {', '.join(repr(str(p.path)) for p in pictures)}")
+
+
+def main() -> int:
+    """Run the script and return the exit code."""
+    args = parse_args()
+    files = TrainingFiles(args.model, args.label_bin, args.plot, args.errors, args.cache)
+    settings = Settings(
+        resize=args.resize, views=args.views, epochs=args.epochs, precision=args.precision,
+        seed=args.seed,
+    )  # fmt: skip
+    options = {args.dataset: "--dataset", "labels": "--labels", "weights": "--weights"}
+    with options_named(options | files.options()):
+        check(args, files)
+        train(
+            args.dataset, files, settings,
+            labels=args.labels, weights=args.weights, strict=args.strict,
+        )  # fmt: skip
+    for path in (files.model, files.copy, files.label_bin, files.plot, files.errors, files.record):
+        if path:
+            print(f"wrote {path}")
+    return 0
+
+
+def check(args: argparse.Namespace, files: TrainingFiles) -> None:
+    """Raise `UserError` for a path that would fail later, after the imports or the training."""
+    if not args.dataset.is_dir():
+        raise UserError(
+            f"{args.dataset} is not a folder; name one that holds a folder a class", args.dataset
+        )
+    outputs = files.options()
+    check_distinct(
+        [(name, path) for path, name in outputs.items()] + [("--weights", Path(args.weights))]
+    )
+    for path in outputs:
+        check_output(path, PICTURES if path in (files.plot, files.errors) else ())
+    if args.weights != "imagenet":
+        with options_named({Path(args.weights): "--weights"}):
+            check_input(Path(args.weights), "name one, or 'imagenet'")
+
+
+# Two lines an argument read like a table.
+# fmt: off
 def parse_args() -> argparse.Namespace:
     """Read the command line."""
-    parser = Parser(description="Train a classifier of activities from folders of images.")
-    # Two lines an argument read like a table.
-    # fmt: off
+    parser = Parser("Train a classifier of activities from folders of images.")
     add = parser.add_argument_group("data").add_argument
     add("-d", "--dataset", type=Path, required=True, metavar="DIR",
         help="folder that holds a folder of images for each class, at any depth")
@@ -45,178 +290,33 @@ def parse_args() -> argparse.Namespace:
     add("--strict", action="store_true",
         help="stop if a file cannot be decoded, instead of skipping it")
     add = parser.add_argument_group("files to write").add_argument
-    add("-m", "--model", type=file_path, default=Path("model/activity.keras"), metavar="FILE",
+    add("-m", "--model", type=file_path, default=TrainingFiles.model, metavar="FILE",
         help="the model; its copy for OpenVINO (.xml, .bin) and a record of the run (.json) "
         "go beside it (default: %(default)s)")
-    add("-l", "--label-bin", type=file_path, default=Path("model/lb.pickle"), metavar="FILE",
+    add("-l", "--label-bin", type=file_path, default=TrainingFiles.label_bin, metavar="FILE",
         help="the class names, a pickled LabelBinarizer (default: %(default)s)")
-    add("-p", "--plot", type=file_path, default=Path("plot.png"), metavar="FILE",
+    add("-p", "--plot", type=file_path, default=TrainingFiles.plot, metavar="FILE",
         help="the curves of accuracy and loss (default: %(default)s)")
     add("--errors", type=file_path, metavar="FILE",
         help="contact sheet of the test images that get a wrong label, .png, .pdf or .svg")
-    add("--cache", type=file_path, default=Path(".cache/features.sqlite"), metavar="FILE",
+    add("--cache", type=file_path, default=TrainingFiles.cache, metavar="FILE",
         help="features of earlier runs, safe to delete (default: %(default)s)")
     add = parser.add_argument_group("training").add_argument
     add("--weights", default="imagenet", metavar="imagenet|PATH",
         help="weights of the base: Keras' download, or a file (default: %(default)s)")
-    add("-e", "--epochs", type=whole_number(1, 10**6), default=25, metavar="N",
+    add("-e", "--epochs", type=whole_number(1, 10**6), default=Settings.epochs, metavar="N",
         help="passes over all views of the training images (default: %(default)s)")
-    add("--views", type=whole_number(0, 1000), default=6, metavar="N",
+    add("--views", type=whole_number(0, 1000), default=Settings.views, metavar="N",
         help="augmented copies of each training image (default: %(default)s)")
-    add("--precision", choices=("int8", "float"), default="int8",
+    add("--precision", choices=("int8", "float"), default=Settings.precision,
         help="of the copy for OpenVINO: float is half as fast and closer to the model "
         "(default: %(default)s)")
-    add("--resize", choices=RESIZE_RULES, default="crop",
+    add("--resize", choices=RESIZE_RULES, default=Settings.resize,
         help="how images become square: 'squash' as in the tutorial (default: %(default)s)")
-    add("--batch-size", type=whole_number(1, 10**6), metavar="N",
-        help="features a step of the head's training "
-        "(default: a twentieth of all, within 16 and 256)")
-    add("--seed", type=whole_number(0, 2**32 - 1), default=0, metavar="N",
+    add("--seed", type=whole_number(0, 2**32 - 1), default=Settings.seed, metavar="N",
         help="for augmentation and head; the split never changes (default: %(default)s)")
-    # fmt: on
     return parser.parse_args()
-
-
-def main() -> int:
-    """Run the script and return the exit code."""
-    args = parse_args()
-    started = time.monotonic()
-    record_path, copy_path = args.model.with_suffix(".json"), args.model.with_suffix(".xml")
-    check_paths(args, record_path, copy_path)
-
-    # Imports that take seconds wait until the arguments are known to be right.
-    from sklearn.preprocessing import LabelBinarizer
-
-    from activity import dataset
-
-    data = dataset.load(dataset.find_files(args.dataset, args.labels))
-    print_dataset(data)
-    if args.strict and data.skipped:
-        files = "1 file" if len(data.skipped) == 1 else f"{len(data.skipped)} files"
-        raise UserError(f"{files} cannot be decoded (--strict); remove what is named above")
-    train, test = dataset.split(data)
-    binarizer = LabelBinarizer().fit(data.labels)
-    labels = binarizer.classes_.tolist()
-
-    from activity.feature_cache import FeatureCache
-
-    from activity import augmentation, backbone, classifier, conversion, evaluation, mistakes
-    from activity.engine import load_engine
-
-    base = backbone.build_backbone(args.weights)
-    cache = FeatureCache(args.cache)
-    extractor = backbone.FeatureExtractor(base, cache, args.resize, args.seed)
-    train_views, test_views = range(args.views + 1), [augmentation.PLAIN]
-    missing = extractor.missing(train, train_views) + extractor.missing(test, test_views)
-    total = sum(len(views) for _, views in missing)
-    print(
-        f"features: {len(train)} training images with {len(train_views)} views each and "
-        f"{len(test)} test images, {total} to compute"
-    )
-    with Progress(total, "views") as progress:
-        extractor.fill(missing, progress.update)
-
-    # Large batches are fast, but few images need small ones, or the head would take too few steps.
-    batch_size = args.batch_size or min(256, max(16, len(train) * len(train_views) // 20))
-    train_batches = classifier.FeatureBatches(
-        extractor, train, train_views, labels, batch_size, args.seed
-    )
-    test_batches = classifier.FeatureBatches(extractor, test, test_views, labels, batch_size)
-    head, history = classifier.train_head(train_batches, test_batches, args.epochs, args.seed)
-
-    probabilities = head.predict(test_batches, verbose=0)
-    scores, text = evaluation.evaluate(test_batches.targets, probabilities.argmax(axis=1), labels)
-    print(f"\n{text}\n")
-    wrong = mistakes.find_mistakes(test, probabilities, labels)
-    if wrong:
-        look = "" if args.errors else ", --errors FILE.png shows them"
-        print(f"{len(wrong)} of {len(test)} have a wrong label: {record_path} lists them{look}")
-    if scores["accuracy"] < LOW_ACCURACY:
-        print(LOW_ACCURACY_HINT)
-
-    def plain_images(pictures: Sequence[dataset.Picture]) -> Iterator[np.ndarray]:
-        return dataset.plain_images(pictures, args.resize, backbone.INPUT_SIZE)
-
-    card = artifacts.ModelCard.of(labels, args.resize, backbone.INPUT_SIZE)
-    model = classifier.assemble(base, head)
-    artifacts.save_labels(binarizer, args.label_bin)
-    artifacts.save_model(model, args.model, card)
-
-    # The copy is calibrated on training images, and only measured on test images.
-    converted = conversion.convert(model)
-    if args.precision == "int8":
-        pictures = conversion.calibration_pictures(train, args.seed)
-        converted = conversion.quantize(converted, plain_images(pictures))
-    artifacts.save_openvino_model(converted, copy_path, card)
-    copy = load_engine(copy_path)
-    copied = np.stack(list(copy.stream(plain_images(test))))
-    copy_scores, text = evaluation.compare(
-        args.precision, test_batches.targets, probabilities, copied
-    )
-    print(f"{text}\n")
-
-    evaluation.save_plot(history, args.plot)
-    if args.errors:
-        images = plain_images([mistake.picture for mistake in wrong])
-        mistakes.save_contact_sheet(wrong, images, len(test), args.errors)
-    artifacts.save_json(
-        {
-            "arguments": vars(args),
-            "data": data.record(),
-            "training_images": len(train),
-            "test": scores,
-            "mistakes": [mistake.record() for mistake in wrong],
-            "copy_test": copy_scores,
-            "history": history,
-            "seconds": round(time.monotonic() - started, 1),
-            "versions": {"python": platform.python_version()}
-            | {name: import_module(name).__version__ for name in PACKAGES},
-        },
-        record_path,
-    )
-    for path in (args.model, copy_path, args.label_bin, args.plot, args.errors, record_path):
-        if path:
-            print(f"wrote {path}")
-    return 0
-
-
-def check_paths(args: argparse.Namespace, record_path: Path, copy_path: Path) -> None:
-    """Raise `UserError` for a path that would fail later, after the imports or the training."""
-    if not args.dataset.is_dir():
-        raise UserError(
-            f"--dataset {args.dataset} is not a folder; name one that holds a folder a class"
-        )
-    outputs = {
-        "--model": args.model,
-        "its record (.json)": record_path,
-        "its OpenVINO copy (.xml)": copy_path,
-        "its OpenVINO copy (.bin)": copy_path.with_suffix(".bin"),
-        "--label-bin": args.label_bin,
-        "--plot": args.plot,
-        "--cache": args.cache,
-    }
-    if args.errors:
-        outputs["--errors"] = args.errors
-    artifacts.check_distinct([*outputs.items(), ("--weights", Path(args.weights))])
-    for option, path in outputs.items():
-        artifacts.check_output(
-            path, option, artifacts.PICTURES if option in ("--plot", "--errors") else ()
-        )
-    if args.weights != "imagenet":
-        artifacts.check_input(Path(args.weights), "--weights", "name one, or 'imagenet'")
-
-
-def print_dataset(data: "Dataset") -> None:
-    """Print what was found for each class, and every file that deserves a look."""
-    widest = max(len(label) for label in ["class", *data.labels])
-    print(f"{'class':{widest}}   files  decoded  distinct")
-    for label in data.labels:
-        files, decoded, distinct = data.count(label)
-        print(f"{label:{widest}}  {files:6d}  {decoded:7d}  {distinct:8d}")
-    for file in data.skipped:
-        print(f"skipped {str(file.path)!r}: {file.reason}")
-    for pictures in data.in_two_classes():
-        print(f"the same picture in two classes: {', '.join(repr(str(p.path)) for p in pictures)}")
+# fmt: on
 
 
 if __name__ == "__main__":

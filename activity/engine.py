@@ -131,7 +131,9 @@ def _fill(inputs: np.ndarray, batch: list[tuple[Key, Image]]) -> bool:
     return bool(images)
 
 
-def _finished(request: "openvino.InferRequest", batch: list[tuple[Key, Image]]) -> Iterator[tuple[Key, Image]]:
+def _finished(
+    request: "openvino.InferRequest", batch: list[tuple[Key, Image]]
+) -> Iterator[tuple[Key, Image]]:
     request.wait()
     # A copy, as the memory of the outputs is used again.
     return _keyed(batch, request.get_output_tensor().data.copy())

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-
 from activity.artifacts import read_card
+
 from activity.engine import load_engine
 
 

@@ -12,6 +12,7 @@ import tempfile
 from pathlib import Path
 
 from activity.video import VideoReader, video_writer
+
 from benchmarks.processes import PYTHON, interleaved, median, processor
 
 TIMES = 10  # how many times longer the clip is on which memory must not grow

@@ -14,10 +14,10 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from activity.pipeline import parallel_map
 from matplotlib.figure import Figure
 
 from activity import dataset
-from activity.pipeline import parallel_map
 from benchmarks.processes import PYTHON, processor, run
 
 

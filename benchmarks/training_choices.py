@@ -12,14 +12,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from sklearn.model_selection import StratifiedGroupKFold
-from tqdm import tqdm
-
-from activity import dataset
 from activity.backbone import FeatureExtractor, build_backbone
 from activity.classifier import build_head
 from activity.feature_cache import FeatureCache
 from activity.runtime import keras
+from sklearn.model_selection import StratifiedGroupKFold
+from tqdm import tqdm
+
+from activity import dataset
 
 FOLDS = 4
 BATCH_SIZE = 128

@@ -13,10 +13,10 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-
-from activity import dataset
 from activity.backbone import INPUT_SIZE
 from activity.runtime import keras, tf
+
+from activity import dataset
 
 EPOCHS = 50
 BATCH_SIZE = 32

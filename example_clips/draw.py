@@ -11,8 +11,8 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-
 from activity.video import video_writer
+
 from example_clips import football, tennis, weight_lifting
 from example_clips.scene import FPS, HEIGHT, WIDTH
 

@@ -13,9 +13,8 @@ import activity  # noqa: F401 (it sets a limit that OpenCV reads when it is impo
 import cv2
 import numpy as np
 import pytest
-from hypothesis import settings
-
 from activity.video import VideoReader
+from hypothesis import settings
 
 # A slow machine is no failure.
 settings.register_profile("any machine", deadline=None)

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from activity.artifacts import ModelCard
 from sklearn.preprocessing import LabelBinarizer
 
 from activity import artifacts
-from activity.artifacts import ModelCard
 from activity.cli import UserError
 
 CARD = ModelCard.of(["a", "b"], "crop", 8)

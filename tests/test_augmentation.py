@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
+from activity.augmentation import random_affine, random_resized_crop, view
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from activity.augmentation import random_affine, random_resized_crop, view
 from activity.preprocessing import RESIZE_RULES, resize
 
 

@@ -4,13 +4,13 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from activity.dataset import Dataset, Picture
 from conftest import COLOURS, picture, shared
 from hypothesis import given
 from hypothesis import strategies as st
 
 from activity import dataset
 from activity.cli import UserError
-from activity.dataset import Dataset, Picture
 
 LABELS = list(COLOURS)
 

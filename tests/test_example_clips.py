@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
+from activity.video import VideoReader
 from conftest import ROOT
 
-from activity.video import VideoReader
 from example_clips.draw import CLIPS, CUTS, FRAMES, filmed
 from example_clips.scene import FPS, HEIGHT, WIDTH
 

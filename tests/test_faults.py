@@ -21,17 +21,17 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from conftest import ROOT, Run, frames, rows, write_clip
-from sklearn.preprocessing import LabelBinarizer
-
-from activity import artifacts
-from activity.cli import UserError
 from activity.dataset import Picture
 from activity.evaluation import save_plot
 from activity.mistakes import Mistake, save_contact_sheet
 from activity.report import ClipSummary, Prediction, frame_table
 from activity.timeline import Timeline
 from activity.video import video_writer
+from conftest import ROOT, Run, frames, rows, write_clip
+from sklearn.preprocessing import LabelBinarizer
+
+from activity import artifacts
+from activity.cli import UserError
 
 KILLS = int(os.environ.get("KILLS", "3"))
 CARD = artifacts.ModelCard.of(["a", "b"], "crop", 3)

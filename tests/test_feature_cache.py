@@ -3,9 +3,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from activity.feature_cache import FEATURES, FeatureCache
 
 from activity.cli import UserError
-from activity.feature_cache import FEATURES, FeatureCache
 
 VECTORS = np.random.default_rng(0).normal(size=(3, FEATURES)).astype(np.float32)
 KEYS = [b"one", b"two", b"three"]

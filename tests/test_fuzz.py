@@ -13,14 +13,14 @@ from unittest.mock import patch
 
 import numpy as np
 import pytest
+from activity.report import ClipResult, ClipSummary, Prediction, SummaryTable, frame_table
+from activity.timeline import Timeline
 from hypothesis import given
 from hypothesis import strategies as st
 
 import predict_video
 import train
 from activity import artifacts
-from activity.report import ClipResult, ClipSummary, Prediction, SummaryTable, frame_table
-from activity.timeline import Timeline
 
 OPTIONS = sorted(
     set(re.findall(r'"(--?[a-z-]+)"', Path(train.__file__).read_text()))

@@ -18,6 +18,8 @@ import h5py
 import numpy as np
 import openvino as ov
 import pytest
+from activity.artifacts import ModelCard
+from activity.class_names import unpickle_class_names
 from conftest import ROOT
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -25,8 +27,6 @@ from openvino import opset1, opset8
 from sklearn.preprocessing import LabelBinarizer
 
 from activity import artifacts, class_names
-from activity.artifacts import ModelCard
-from activity.class_names import unpickle_class_names
 from activity.cli import UserError, one_line
 from activity.engine import load_engine
 

@@ -3,10 +3,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from conftest import COLOURS
-
 from activity.dataset import Picture
 from activity.mistakes import LARGEST_SHEET, Mistake, find_mistakes, save_contact_sheet
+from conftest import COLOURS
 
 LABELS = ["football", "tennis"]
 

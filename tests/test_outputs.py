@@ -1,9 +1,9 @@
 from pathlib import Path
 
 import pytest
+from activity.outputs import check_outputs, plan_outputs
 
 from activity.cli import UserError
-from activity.outputs import check_outputs, plan_outputs
 
 
 def test_one_clip_gets_the_files_that_are_named() -> None:

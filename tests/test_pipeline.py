@@ -3,10 +3,9 @@ import time
 from collections.abc import Iterator
 
 import pytest
+from activity.pipeline import batches, latest, parallel_map, prefetch
 from hypothesis import given
 from hypothesis import strategies as st
-
-from activity.pipeline import batches, latest, parallel_map, prefetch
 
 
 def test_the_pool_keeps_the_order() -> None:

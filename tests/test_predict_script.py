@@ -13,10 +13,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from activity.video import VideoReader
 from conftest import COLOURS, ROOT, Run, frames, picture, rows, shared, write_clip
 from sklearn.preprocessing import LabelBinarizer
-
-from activity.video import VideoReader
 
 
 @pytest.fixture(scope="session")

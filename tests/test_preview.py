@@ -16,9 +16,8 @@ import pytest
 import Xlib.display
 import Xlib.protocol.event
 import Xlib.X
-from conftest import ROOT, write_clip
-
 from activity.video import VideoReader
+from conftest import ROOT, write_clip
 
 TOOLS = ("Xvfb", "xdotool", "import")
 pytestmark = pytest.mark.skipif(

@@ -6,10 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from activity.report import ClipSummary, Prediction, frame_table
 from hypothesis import given
 from hypothesis import strategies as st
-
-from activity.report import ClipSummary, Prediction, frame_table
 
 LABELS = ["a", "b", "c"]
 

@@ -1,9 +1,8 @@
 import numpy as np
+from activity.smoothing import RollingAverage
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-
-from activity.smoothing import RollingAverage
 
 vectors = st.integers(1, 5).flatmap(
     lambda classes: st.lists(

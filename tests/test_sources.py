@@ -1,10 +1,6 @@
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-
-from activity.cli import UserError
 from activity.sources import (
     find_sources,
     is_stream,
@@ -12,6 +8,10 @@ from activity.sources import (
     source_names,
     source_title,
 )
+from hypothesis import given
+from hypothesis import strategies as st
+
+from activity.cli import UserError
 
 
 @pytest.fixture

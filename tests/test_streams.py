@@ -13,10 +13,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from activity.video import VideoReader
 from conftest import ROOT, Run, frames, picture, rows
 
 from activity import video
-from activity.video import VideoReader
 
 SIZE = (240, 320)
 

@@ -6,7 +6,6 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-
 from activity.report import ClipSummary, Prediction
 from activity.timeline import COLUMNS, Timeline
 

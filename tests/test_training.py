@@ -8,18 +8,18 @@ from pathlib import Path
 import numpy as np
 import openvino as ov
 import pytest
+from activity.backbone import FeatureExtractor, build_backbone
+from activity.classifier import FeatureBatches, assemble, build_head, train_head
+from activity.conversion import convert, quantize
+from activity.dataset import Picture
+from activity.feature_cache import FeatureCache
+from activity.runtime import keras, tf
 from conftest import COLOURS, shared
 
 from activity import dataset
-from activity.backbone import FeatureExtractor, build_backbone
-from activity.classifier import FeatureBatches, assemble, build_head, train_head
 from activity.cli import UserError
-from activity.conversion import convert, quantize
-from activity.dataset import Picture
 from activity.engine import KerasEngine, OpenVINOEngine
-from activity.feature_cache import FeatureCache
 from activity.preprocessing import resize
-from activity.runtime import keras, tf
 
 
 @pytest.fixture(scope="module")

@@ -3,10 +3,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from activity.video import USUAL_FPS, VideoReader, video_writer
 from conftest import shared, write_clip
 
 from activity.cli import UserError
-from activity.video import USUAL_FPS, VideoReader, video_writer
 
 
 def greys(path: Path) -> list[float]:

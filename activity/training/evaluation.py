@@ -10,6 +10,12 @@ from matplotlib.ticker import MaxNLocator
 from sklearn.metrics import classification_report, confusion_matrix
 
 from activity.figures import save_picture
+from activity.training.dataset import Picture
+
+
+def class_indices(pictures: Sequence[Picture], labels: Sequence[str]) -> np.ndarray:
+    """Return the (N,) places of the pictures' classes among `labels`."""
+    return np.array([labels.index(picture.label) for picture in pictures])
 
 
 def evaluate(
