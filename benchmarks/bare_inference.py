@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-from activity.artifacts import read_card
 
 from activity.engine import load_engine
+from activity.model_file import read_card
 
 
 def main() -> None:
@@ -20,14 +20,14 @@ def main() -> None:
     side = read_card(path).input_size
     picture = np.random.default_rng(0).integers(0, 256, (side, side, 3), np.uint8)
     engine = load_engine(path)
-    list(engine.stream([picture] * 64))  # the first calls are slower
+    list(engine.stream(enumerate([picture] * 64)))  # the first calls are slower
     started = time.monotonic()
 
     def pictures() -> Iterator[np.ndarray]:
         while time.monotonic() < started + seconds:
             yield picture
 
-    frames = sum(1 for _ in engine.stream(pictures()))
+    frames = sum(1 for _ in engine.stream(enumerate(pictures())))
     print(f"{frames} frames, {frames / (time.monotonic() - started):.1f} frames/s")
 
 

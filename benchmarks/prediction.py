@@ -11,8 +11,8 @@ import argparse
 import tempfile
 from pathlib import Path
 
-from activity.video import VideoReader, video_writer
-
+from activity.prediction.reader import VideoReader
+from activity.prediction.writer import video_writer
 from benchmarks.processes import PYTHON, interleaved, median, processor
 
 TIMES = 10  # how many times longer the clip is on which memory must not grow
@@ -59,7 +59,7 @@ def main() -> None:
             runs = interleaved(ways, args.rounds)
             baseline = median(runs["the tutorial's loop"], lambda run: run.rate)
             with VideoReader(clip) as reader:
-                height, width = next(iter(reader)).shape[:2]
+                height, width = next(iter(reader)).picture.shape[:2]
             for way, results in runs.items():
                 rate = median(results, lambda run: run.rate)
                 peak = median(results, lambda run: run.peak)
@@ -75,7 +75,7 @@ def repeated(clip: Path, path: Path) -> Path:
         for _ in range(TIMES):
             with VideoReader(clip) as reader:
                 for frame in reader:
-                    writer.write(frame)
+                    writer.write(frame.picture)
     return path
 
 

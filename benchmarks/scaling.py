@@ -12,12 +12,12 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-import cv2
 import numpy as np
-from activity.pipeline import parallel_map
 from matplotlib.figure import Figure
 
-from activity import dataset
+from activity.quiet.opencv import cv2
+from activity.streams import parallel_map
+from activity.training import dataset
 from benchmarks.processes import PYTHON, processor, run
 
 

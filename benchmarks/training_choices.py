@@ -12,14 +12,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from activity.backbone import FeatureExtractor, build_backbone
-from activity.classifier import build_head
-from activity.feature_cache import FeatureCache
-from activity.runtime import keras
 from sklearn.model_selection import StratifiedGroupKFold
 from tqdm import tqdm
 
-from activity import dataset
+from activity.quiet.keras import keras
+from activity.training import dataset
+from activity.training.backbone import FeatureExtractor, build_backbone
+from activity.training.feature_cache import FeatureCache
+from activity.training.head import build_head
+from activity.training.settings import Settings
 
 FOLDS = 4
 BATCH_SIZE = 128
@@ -92,11 +93,13 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
 
-    pictures, _ = dataset.split(dataset.load(dataset.find_files(args.dataset, ["all"])))
+    settings = Settings(seed=args.seed)
+    data = dataset.load(dataset.find_files(args.dataset, ["all"]))
+    pictures, _ = dataset.split(data, settings)
     labels = sorted({picture.label for picture in pictures})
     truth = np.array([labels.index(picture.label) for picture in pictures])
     cache = FeatureCache(args.cache)
-    extractor = FeatureExtractor(build_backbone(args.weights), cache, "crop", args.seed)
+    extractor = FeatureExtractor(build_backbone(args.weights), cache, settings)
     missing = extractor.missing(pictures, range(VIEWS + 1))
     with tqdm(total=sum(len(views) for _, views in missing), unit="view") as progress:
         extractor.fill(missing, progress.update)
@@ -118,7 +121,7 @@ def main() -> None:
         accuracies = []
         for train, held_out in folds:
             keras.utils.set_random_seed(args.seed)
-            head = build_head(len(labels))
+            head = build_head(len(labels), settings)
             rows = features[np.ix_(train, choice.views)].reshape(-1, features.shape[2])
             one_hot = keras.utils.to_categorical(
                 np.repeat(truth[train], len(choice.views)), len(labels)

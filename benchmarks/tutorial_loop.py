@@ -11,9 +11,10 @@ import time
 from collections import deque
 from pathlib import Path
 
-import cv2
 import numpy as np
-from activity.artifacts import load_model
+
+from activity.model_file import load_model
+from activity.quiet.opencv import cv2
 
 
 def main() -> None:

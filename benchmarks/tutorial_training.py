@@ -11,12 +11,13 @@ import statistics
 import time
 from pathlib import Path
 
-import cv2
 import numpy as np
-from activity.backbone import INPUT_SIZE
-from activity.runtime import keras, tf
 
-from activity import dataset
+from activity.quiet.keras import keras, tf
+from activity.quiet.opencv import cv2
+from activity.training import dataset
+from activity.training.backbone import INPUT_SIZE
+from activity.training.settings import Settings
 
 EPOCHS = 50
 BATCH_SIZE = 32
@@ -60,7 +61,7 @@ def main() -> None:
 
     started = time.monotonic()
     data = dataset.load(dataset.find_files(args.dataset, ["all"]))
-    train, test = dataset.split(data)
+    train, test = dataset.split(data, Settings())
     needed = train[: BATCH_SIZE * args.steps]
     images = np.stack(
         [cv2.resize(dataset.read_picture(picture), (INPUT_SIZE, INPUT_SIZE)) for picture in needed]

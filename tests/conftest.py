@@ -1,20 +1,23 @@
 """Fixtures: the shared test material where it is present, and small stand-ins made here."""
 
+import contextlib
 import csv
+import importlib
+import io
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
+from unittest.mock import patch
 
-import activity  # noqa: F401 (it sets a limit that OpenCV reads when it is imported)
-
-# isort: split
-import cv2
 import numpy as np
 import pytest
-from activity.video import VideoReader
 from hypothesis import settings
+
+from activity import cli
+from activity.prediction.reader import Frame, VideoReader
+from activity.quiet.opencv import cv2
 
 # A slow machine is no failure.
 settings.register_profile("any machine", deadline=None)
@@ -24,8 +27,6 @@ ROOT = Path(__file__).parents[1]
 SHARED = ROOT.parent / "shared"
 COLOURS = {"football": (40, 160, 40), "tennis": (60, 90, 200), "weight_lifting": (120, 120, 120)}
 
-Run = Callable[..., subprocess.CompletedProcess[str]]
-
 
 def shared(path: str) -> Path:
     """Return a file or folder of the shared test material, or skip the test and say why."""
@@ -34,28 +35,41 @@ def shared(path: str) -> Path:
     return SHARED / path
 
 
-@pytest.fixture(scope="session")
-def run_script() -> Run:
-    """Run one of the two scripts as a process, as a user does."""
+def run_script(
+    script: str, *arguments: object, cwd: Path = ROOT
+) -> subprocess.CompletedProcess[str]:
+    """Run one of the two scripts inside this process, which has its libraries already."""
+    said, complained = io.StringIO(), io.StringIO()
+    main = importlib.import_module(Path(script).stem).main
+    with (
+        patch.object(sys, "argv", [script, *map(str, arguments)]),
+        patch.dict(os.environ),
+        contextlib.chdir(cwd),
+        contextlib.redirect_stdout(said),
+        contextlib.redirect_stderr(complained),
+        pytest.raises(SystemExit) as end,
+    ):
+        os.environ.pop("DISPLAY", None)
+        cli.run(main)
+    assert isinstance(end.value.code, int)
+    return subprocess.CompletedProcess(
+        [script], end.value.code, said.getvalue(), complained.getvalue()
+    )
 
-    def run(
-        script: str,
-        *arguments: object,
-        cwd: Path = ROOT,
-        wrapper: Sequence[str] = (),
-        **environment: str,
-    ) -> subprocess.CompletedProcess[str]:
-        inherited = {name: value for name, value in os.environ.items() if name != "DISPLAY"}
-        return subprocess.run(
-            [*wrapper, sys.executable, str(ROOT / script), *map(str, arguments)],
-            cwd=cwd,
-            env=inherited | environment,
-            capture_output=True,
-            text=True,
-            timeout=900,
-        )
 
-    return run
+def run_process(
+    script: str,
+    *arguments: object,
+    cwd: Path = ROOT,
+    wrapper: Sequence[str] = (),
+    **environment: str,
+) -> subprocess.CompletedProcess[str]:
+    """Run one of the two scripts as a user does, in a process of its own."""
+    inherited = {name: value for name, value in os.environ.items() if name != "DISPLAY"}
+    return subprocess.run(
+        [*wrapper, sys.executable, str(ROOT / script), *map(str, arguments)],
+        cwd=cwd, env=inherited | environment, capture_output=True, text=True, timeout=900,
+    )  # fmt: skip
 
 
 def picture(label: str, seed: int, size: tuple[int, int] = (96, 128)) -> np.ndarray:
@@ -84,7 +98,7 @@ def dataset_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def random_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Make a file of untrained ResNet50 weights: enough to tell colours apart."""
-    from activity.runtime import keras
+    from activity.quiet.keras import keras
 
     keras.utils.set_random_seed(0)
     path = tmp_path_factory.mktemp("weights") / "random.weights.h5"
@@ -110,13 +124,12 @@ def trained(
     tmp_path_factory: pytest.TempPathFactory,
     dataset_folder: Path,
     random_weights: Path,
-    run_script: Run,
 ) -> Path:
     """Run `train.py` on the small data set; return the folder with what it wrote."""
     folder = tmp_path_factory.mktemp("trained")
     done = run_script(
         "train.py", "-d", dataset_folder, "--weights", random_weights, "--views", 1, "-e", 40,
-        "--batch-size", 16, "-m", "model/activity.model", "-l", "model/lb.pickle", cwd=folder,
+        "-m", "model/activity.model", "-l", "model/lb.pickle", cwd=folder,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     (folder / "stdout").write_text(done.stdout)
@@ -131,6 +144,11 @@ def rows(path: Path) -> list[dict[str, str]]:
 
 
 def frames(path: Path) -> list[np.ndarray]:
-    """Return all frames of a video."""
+    """Return the pictures of all frames of a video."""
     with VideoReader(path) as reader:
-        return [frame.copy() for frame in reader]
+        return [frame.picture.copy() for frame in reader]
+
+
+def frame(number: int, fps: float = 25.0) -> Frame:
+    """Make a frame of which only the number and the time count."""
+    return Frame(number, number / fps, np.zeros((1, 1, 3), np.uint8))

@@ -1,10 +1,11 @@
 import numpy as np
 import pytest
-from activity.augmentation import random_affine, random_resized_crop, view
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from activity.preprocessing import RESIZE_RULES, resize
+from activity.model_file import RESIZE_RULES
+from activity.preprocessing import resize
+from activity.training.augmentation import random_affine, random_resized_crop, view
 
 
 @pytest.fixture

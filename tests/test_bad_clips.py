@@ -8,7 +8,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from conftest import Run, frames
+from conftest import frames, run_script
 
 pytestmark = pytest.mark.skipif(
     any(shutil.which(tool) is None for tool in ("ffmpeg", "ffprobe")),
@@ -102,7 +102,7 @@ def clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_each_is_labelled_as_far_as_it_decodes_or_refused_in_one_line(
-    clips: Path, tmp_path: Path, run_script: Run
+    clips: Path, tmp_path: Path
 ) -> None:
     done = run_script(
         "predict_video.py", "-i", clips, "-o", tmp_path / "videos", "--json", tmp_path / "reports",

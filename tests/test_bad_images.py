@@ -10,16 +10,17 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pytest
-from conftest import COLOURS, ROOT, Run, picture
+from conftest import COLOURS, ROOT, picture, run_script
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from activity import MAX_IMAGE_PIXELS, augmentation, dataset
-from activity.cli import UserError
+from activity.errors import UserError
+from activity.quiet.opencv import MAX_IMAGE_PIXELS, cv2
+from activity.training import augmentation, dataset
+from activity.training.images import decode_image
 
 UNDECODABLE = "is no image of at most 65,000,000 pixels that OpenCV can decode"
 RED, GREEN, BLUE = (255, 0, 0), (0, 255, 0), (0, 0, 255)
@@ -40,7 +41,7 @@ def saved(image: Image.Image, kind: str, **options: object) -> bytes:
 
 
 def decode(encoded: bytes) -> np.ndarray:
-    image = dataset.decode_image(encoded)
+    image = decode_image(encoded)
     assert image is not None
     assert image.dtype == np.uint8
     assert image.ndim == 3
@@ -142,11 +143,11 @@ def test_a_truncated_image_is_no_image(ending: str) -> None:
     encoded = encode(ending, picture("tennis", 0))
     assert decode(encoded).shape == (96, 128, 3)
     for share in (0.02, 0.3, 0.6, 0.9, 0.99):
-        assert dataset.decode_image(encoded[: int(len(encoded) * share)]) is None
+        assert decode_image(encoded[: int(len(encoded) * share)]) is None
 
 
 def test_the_script_names_each_bad_image_in_a_line_and_says_nothing_else(
-    dataset_folder: Path, tmp_path: Path, run_script: Run
+    dataset_folder: Path, tmp_path: Path
 ) -> None:
     folder = Path(shutil.copytree(dataset_folder, tmp_path / "data"))
     endings = sorted([*FORMATS, ".avif", ".bmp", ".jp2", ".tiff"])
@@ -177,7 +178,8 @@ def megabytes_to_decode(path: Path) -> int:
         pytest.skip("needs Linux' /proc")
     # The usual ru_maxrss would begin with that of the process that starts this one.
     program = (
-        "import re, sys; from pathlib import Path; from activity.dataset import decode_image\n"
+        "import re, sys; from pathlib import Path\n"
+        "from activity.training.images import decode_image\n"
         "def peak():\n"
         "    return int(re.search(r'VmHWM:\\s+(\\d+)', Path('/proc/self/status').read_text())[1])\n"
         "encoded, before = Path(sys.argv[1]).read_bytes(), peak()\n"
@@ -336,7 +338,7 @@ def test_a_damaged_image_is_decoded_or_not(
             "truncate": b"",
         }[kind]
         encoded = encoded[:place] + tail
-    image = dataset.decode_image(encoded)
+    image = decode_image(encoded)
     assert image is None or (image.ndim == 3 and image.shape[2] == 3 and image.dtype == np.uint8)
 
 

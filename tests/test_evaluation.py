@@ -1,11 +1,11 @@
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pytest
-from activity.evaluation import compare, evaluate, save_plot
 
-from activity.cli import UserError
+from activity.errors import UserError
+from activity.quiet.opencv import cv2
+from activity.training.evaluation import compare, evaluate, save_plot
 
 
 def test_scores_of_a_small_case_counted_by_hand() -> None:

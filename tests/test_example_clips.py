@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
-from activity.video import VideoReader
 from conftest import ROOT
 
-from example_clips.draw import CLIPS, CUTS, FRAMES, filmed
-from example_clips.scene import FPS, HEIGHT, WIDTH
+from activity.prediction.reader import VideoReader
+from tools.example_clips.draw import CLIPS, CUTS, FRAMES, filmed
+from tools.example_clips.scene import FPS, HEIGHT, WIDTH
 
 
 @pytest.mark.parametrize("name", CLIPS)
@@ -14,7 +14,7 @@ def test_the_clip_is_the_drawn_one(name: str) -> None:
     scene, elsewhere = CLIPS[name]
     with VideoReader(ROOT / "example_clips" / f"{name}.mp4") as reader:
         assert reader.fps == FPS
-        frames = [frame.copy() for frame in reader]
+        frames = [frame.picture for frame in reader]
     assert len(frames) == FRAMES
     assert frames[0].shape == (HEIGHT, WIDTH, 3)
     for number in (0, CUTS[2], FRAMES - 1):

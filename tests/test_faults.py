@@ -8,6 +8,7 @@ import json
 import os
 import pickle
 import random
+import re
 import resource
 import signal
 import sqlite3
@@ -18,23 +19,33 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pytest
-from activity.dataset import Picture
-from activity.evaluation import save_plot
-from activity.mistakes import Mistake, save_contact_sheet
-from activity.report import ClipSummary, Prediction, frame_table
-from activity.timeline import Timeline
-from activity.video import video_writer
-from conftest import ROOT, Run, frames, rows, write_clip
+from conftest import ROOT, frame, frames, rows, run_script, write_clip
 from sklearn.preprocessing import LabelBinarizer
 
-from activity import artifacts
-from activity.cli import UserError
+from activity.errors import UserError
+from activity.files import save_json
+from activity.label_file import load_labels, save_labels
+from activity.model_file import (
+    ModelCard,
+    load_model,
+    load_openvino_model,
+    save_model,
+    save_openvino_model,
+)
+from activity.prediction.smoothing import Prediction
+from activity.prediction.summary import ClipSummary
+from activity.prediction.table import frame_table
+from activity.prediction.timeline import Timeline
+from activity.prediction.writer import video_writer
+from activity.quiet.opencv import cv2
+from activity.training.dataset import Picture
+from activity.training.evaluation import save_plot
+from activity.training.mistakes import Mistake, save_contact_sheet
 
 KILLS = int(os.environ.get("KILLS", "3"))
-CARD = artifacts.ModelCard.of(["a", "b"], "crop", 3)
+CARD = ModelCard(("a", "b"), "crop", 3)
 NOISE = np.random.default_rng(0).integers(0, 256, (240, 320, 3), np.uint8)
 
 
@@ -50,29 +61,30 @@ def largest_file(size: int) -> Iterator[None]:
 
 
 def write_labels(path: Path) -> None:
-    artifacts.save_labels(LabelBinarizer().fit(["a", "b"]), path)
+    save_labels(LabelBinarizer().fit(["a", "b"]), path)
 
 
 def write_json(path: Path) -> None:
-    artifacts.save_json({"numbers": list(range(1000))}, path)
+    save_json({"numbers": list(range(1000))}, path)
 
 
 def write_keras_model(path: Path) -> None:
-    from activity.runtime import keras
+    from activity.quiet.keras import keras
 
     inputs = keras.Input((100,))
     model = keras.Model(inputs, keras.layers.Dense(100)(inputs))
-    artifacts.save_model(model, path, CARD)
+    save_model(model, path, CARD)
 
 
 def write_openvino_model(path: Path) -> None:
-    import openvino as ov
     from openvino import opset13 as ops
+
+    from activity.quiet.openvino import ov
 
     numbers = ops.parameter([1, 10_000], ov.Type.f32)
     weights = np.arange(10_000, dtype=np.float32)
     model = ov.Model([ops.multiply(numbers, weights)], [numbers])
-    artifacts.save_openvino_model(model, path, CARD)
+    save_openvino_model(model, path, CARD)
 
 
 def write_plot(path: Path) -> None:
@@ -88,16 +100,16 @@ def write_contact_sheet(path: Path) -> None:
 def write_timeline(path: Path) -> None:
     timeline, summary = Timeline(["a", "b"], 25.0), ClipSummary(["a", "b"], 25.0)
     row = np.array([0.7, 0.3])
-    for report in (timeline, summary):
-        report.add(Prediction(0, "a", "a", row, row))
+    for output in (timeline, summary):
+        output.add(frame(0), Prediction("a", "a", row, row))
     timeline.save(path, "clip", summary.segments)
 
 
 def write_table(path: Path) -> None:
     row = np.array([0.7, 0.3])
-    with frame_table(path, ["a", "b"], 25.0) as table:
-        for frame in range(100):
-            table.add(Prediction(frame, "a", "a", row, row))
+    with frame_table(path, ["a", "b"]) as table:
+        for number in range(100):
+            table.add(frame(number), Prediction("a", "a", row, row))
 
 
 def write_video(path: Path) -> None:
@@ -157,7 +169,7 @@ def test_prediction_on_a_full_disk(trained: Path, tmp_path: Path, size: int) -> 
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (size, size)),
     )  # fmt: skip
     assert done.returncode == 1
-    assert done.stderr.startswith("error: out/")
+    assert re.match(r"error: --(output|csv|json|timeline) out/", done.stderr)
     assert done.stderr.count("\n") == 1
     written = {path.name for path in (tmp_path / "out").iterdir()}
     assert written <= {"t.csv"}  # which is whole, if it is there
@@ -190,13 +202,13 @@ def require_whole(folder: Path) -> None:
         if not path.is_file() or ".partial" in path.name:
             continue
         if path.suffix == ".keras":
-            assert artifacts.load_model(path).output_shape == (None, 3)
+            assert load_model(path).output_shape == (None, 3)
         elif path.suffix == ".xml":
             # Killed between the two renames, they do not belong together, which is noticed.
             with contextlib.suppress(UserError):
-                assert artifacts.load_openvino_model(path).outputs[0].partial_shape[1] == 3
+                assert load_openvino_model(path).outputs[0].partial_shape[1] == 3
         elif path.suffix == ".pickle":
-            assert pickle.loads(path.read_bytes()).classes_.tolist() == artifacts.load_labels(path)
+            assert pickle.loads(path.read_bytes()).classes_.tolist() == load_labels(path)
         elif path.suffix == ".json":
             assert json.loads(path.read_text())
         elif path.suffix == ".png":
@@ -227,9 +239,7 @@ def killed(command: list[object], folder: Path, seconds: float) -> bool:
     return running
 
 
-def test_killed_predictions_leave_nothing_under_a_final_name(
-    trained: Path, tmp_path: Path, run_script: Run
-) -> None:
+def test_killed_predictions_leave_nothing_under_a_final_name(trained: Path, tmp_path: Path) -> None:
     clip = write_clip(tmp_path / "clip.avi", frames=400)
     model = ["-m", trained / "model/activity.xml", "-l", trained / "model/lb.pickle"]
     command = [*model, "-i", clip, "--no-preview", "--overwrite"]
@@ -260,7 +270,7 @@ def test_killed_predictions_leave_nothing_under_a_final_name(
 
 
 def test_killed_trainings_go_on_from_what_they_had(
-    dataset_folder: Path, random_weights: Path, tmp_path: Path, run_script: Run
+    dataset_folder: Path, random_weights: Path, tmp_path: Path
 ) -> None:
     arguments = [
         "-d", dataset_folder, "--weights", random_weights, "--views", 1, "-e", 2,

@@ -3,17 +3,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from activity.feature_cache import FEATURES, FeatureCache
 
-from activity.cli import UserError
+from activity.errors import UserError
+from activity.training.feature_cache import FEATURES, FeatureCache
 
 VECTORS = np.random.default_rng(0).normal(size=(3, FEATURES)).astype(np.float32)
 KEYS = [b"one", b"two", b"three"]
+ROWS = list(zip(KEYS, VECTORS, strict=True))
 
 
 def test_gives_back_what_was_written_rounded_to_float16(tmp_path: Path) -> None:
     path = tmp_path / "new folder" / "cache.sqlite"
-    FeatureCache(path).write(KEYS, VECTORS)
+    FeatureCache(path).write(ROWS)
     cache = FeatureCache(path)
     assert all(key in cache for key in KEYS)
     assert b"four" not in cache
@@ -30,7 +31,7 @@ def test_an_absent_key_is_an_error(tmp_path: Path) -> None:
 def test_a_damaged_row_counts_as_absent(tmp_path: Path) -> None:
     path = tmp_path / "cache.sqlite"
     cache = FeatureCache(path)
-    cache.write(KEYS, VECTORS)
+    cache.write(ROWS)
     with sqlite3.connect(path) as database:
         damaged = bytearray(VECTORS[1].astype(np.float16).tobytes())
         damaged[100] ^= 1
@@ -40,8 +41,8 @@ def test_a_damaged_row_counts_as_absent(tmp_path: Path) -> None:
 
 def test_a_commit_is_whole_or_absent(tmp_path: Path) -> None:
     cache = FeatureCache(tmp_path / "cache.sqlite")
-    with pytest.raises(ValueError, match="argument 2 is shorter"):
-        cache.write(KEYS, VECTORS[:2])
+    with pytest.raises(UserError, match="cannot be used"):
+        cache.write([*ROWS[:2], (["no key"], VECTORS[2])])  # type: ignore[list-item]
     assert not any(key in cache for key in KEYS)
 
 

@@ -13,14 +13,18 @@ from unittest.mock import patch
 
 import numpy as np
 import pytest
-from activity.report import ClipResult, ClipSummary, Prediction, SummaryTable, frame_table
-from activity.timeline import Timeline
+from conftest import frame
 from hypothesis import given
 from hypothesis import strategies as st
 
 import predict_video
 import train
-from activity import artifacts
+from activity.files import save_json
+from activity.prediction.report import ClipResult, SummaryTable
+from activity.prediction.smoothing import Prediction
+from activity.prediction.summary import ClipSummary
+from activity.prediction.table import frame_table
+from activity.prediction.timeline import Timeline
 
 OPTIONS = sorted(
     set(re.findall(r'"(--?[a-z-]+)"', Path(train.__file__).read_text()))
@@ -75,16 +79,16 @@ def test_reports_hold_what_they_were_told(
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         number = -1
-        with frame_table(folder / "t.csv", labels, fps) as table:
+        with frame_table(folder / "t.csv", labels) as table:
             for averaged, raw, step in frames:
                 number += step
                 prediction = Prediction(
-                    number, labels[int(np.argmax(averaged))], labels[int(np.argmax(raw))],
+                    labels[int(np.argmax(averaged))], labels[int(np.argmax(raw))],
                     np.array(averaged), np.array(raw),
                 )  # fmt: skip
-                for report in (table, summary, timeline):
-                    report.add(prediction)
-        artifacts.save_json({"title": title} | summary.record(), folder / "r.json")
+                for output in (table, summary, timeline):
+                    output.add(frame(number, fps), prediction)
+        save_json({"title": title} | summary.record(), folder / "r.json")
         timeline.save(folder / "t.svg", title, summary.segments)
 
         with (folder / "t.csv").open(newline="", encoding="utf-8") as file:
@@ -98,6 +102,6 @@ def test_reports_hold_what_they_were_told(
         assert record["frames"] == len(frames)
         assert sum(segment["frames"] for segment in record["segments"]) == len(frames)
         assert (folder / "t.svg").stat().st_size > 1000
-    result = ClipResult(title, Path(title), summary, 1.0, [])
+    result = ClipResult(title, Path(title), summary, 1.0)
     for line in SummaryTable([title], labels).row(result).split("\n"):
         assert line.isprintable()

@@ -1,11 +1,12 @@
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pytest
-from activity.dataset import Picture
-from activity.mistakes import LARGEST_SHEET, Mistake, find_mistakes, save_contact_sheet
 from conftest import COLOURS
+
+from activity.quiet.opencv import cv2
+from activity.training.dataset import Picture
+from activity.training.mistakes import LARGEST_SHEET, Mistake, find_mistakes, save_contact_sheet
 
 LABELS = ["football", "tennis"]
 

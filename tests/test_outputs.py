@@ -1,32 +1,34 @@
 from pathlib import Path
 
 import pytest
-from activity.outputs import check_outputs, plan_outputs
 
-from activity.cli import UserError
+from activity.errors import UserError
+from activity.prediction.outputs import Outputs, plan_outputs
+from predict_video import refuse_to_replace
 
 
 def test_one_clip_gets_the_files_that_are_named() -> None:
-    wanted = {"csv": Path("t.csv"), "timeline": Path("x/t.svg")}
-    assert plan_outputs(wanted, ["clip"], several=False) == [
-        {"output": Path("output/clip.avi"), **wanted}
+    named = Outputs(csv=Path("t.csv"), timeline=Path("x/t.svg"))
+    assert plan_outputs(named, ["clip"], several=False) == [
+        Outputs(Path("output/clip.avi"), csv=Path("t.csv"), timeline=Path("x/t.svg"))
     ]
-    wanted = {"output": Path("v.mp4")}
-    assert plan_outputs(wanted, ["clip"], several=False) == [wanted]
+    named = Outputs(Path("v.mp4"))
+    assert plan_outputs(named, ["clip"], several=False) == [named]
 
 
 def test_several_clips_get_a_folder_for_each_kind() -> None:
-    wanted = {"csv": Path("tables"), "timeline": Path("output")}
-    assert plan_outputs(wanted, ["a", "b"], several=True) == [
-        {
-            "output": Path(f"output/{name}.avi"),
-            "csv": Path(f"tables/{name}.csv"),
-            "timeline": Path(f"output/{name}.png"),
-        }
+    named = Outputs(csv=Path("tables"), timeline=Path("output"))
+    assert plan_outputs(named, ["a", "b"], several=True) == [
+        Outputs(
+            Path(f"output/{name}.avi"),
+            csv=Path(f"tables/{name}.csv"),
+            timeline=Path(f"output/{name}.png"),
+        )
         for name in ("a", "b")
     ]
-    with pytest.raises(UserError, match=r"--csv all.csv is one file for several clips"):
-        plan_outputs({"csv": Path("all.csv")}, ["a", "b"], several=True)
+    with pytest.raises(UserError, match=r"^all.csv is one file for several clips") as caught:
+        plan_outputs(Outputs(csv=Path("all.csv")), ["a", "b"], several=True)
+    assert caught.value.about == Path("all.csv")
 
 
 @pytest.mark.parametrize(
@@ -40,12 +42,12 @@ def test_several_clips_get_a_folder_for_each_kind() -> None:
 )
 def test_endings_are_checked(tmp_path: Path, kind: str, name: str, message: str) -> None:
     with pytest.raises(UserError, match=message):
-        check_outputs({kind: tmp_path / name}, overwrite=True)
+        Outputs(**{kind: tmp_path / name}).check()
 
 
 def test_nothing_is_replaced_without_overwrite(tmp_path: Path) -> None:
     (tmp_path / "v.avi").touch()
     with pytest.raises(UserError, match=r"v.avi exists; add --overwrite"):
-        check_outputs({"output": tmp_path / "v.avi"}, overwrite=False)
-    check_outputs({"output": tmp_path / "v.avi"}, overwrite=True)
-    check_outputs({"output": tmp_path / "new.avi"}, overwrite=False)
+        refuse_to_replace(Outputs(tmp_path / "v.avi"), overwrite=False)
+    refuse_to_replace(Outputs(tmp_path / "v.avi"), overwrite=True)
+    refuse_to_replace(Outputs(tmp_path / "new.avi"), overwrite=False)

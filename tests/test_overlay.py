@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
-from activity.overlay import draw_rows
+
+from activity.prediction.overlay import draw_rows
 
 SIZES = [(120, 160), (160, 284), (240, 320), (1280, 544), (402, 638), (1080, 1920), (2160, 3840)]
 LABEL = [("activity: tennis", 0.87)]

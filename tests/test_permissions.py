@@ -6,22 +6,24 @@ count whoever runs the tests.
 
 import os
 import shutil
-from collections.abc import Iterator
+import subprocess
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
 import pytest
-from conftest import Run, frames, write_clip
+from conftest import frames, run_process, write_clip
 
+Run = Callable[..., subprocess.CompletedProcess[str]]
 UNPRIVILEGED = ["setpriv", "--bounding-set", "-dac_override,-dac_read_search"]
 TOO_LONG = "x" * 300
 LONG = "y" * 245  # which leaves no room for what the name is until the file is whole
 
 
 @pytest.fixture(scope="module")
-def run(run_script: Run) -> Run:
+def run() -> Run:
     """Run one of the two scripts as somebody who may not do everything."""
-    return partial(run_script, wrapper=UNPRIVILEGED if os.geteuid() == 0 else ())
+    return partial(run_process, wrapper=UNPRIVILEGED if os.geteuid() == 0 else ())
 
 
 @pytest.fixture(scope="module")

@@ -10,12 +10,13 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pytest
-from activity.video import VideoReader
-from conftest import COLOURS, ROOT, Run, frames, picture, rows, shared, write_clip
+from conftest import COLOURS, ROOT, frames, picture, rows, run_script, shared, write_clip
 from sklearn.preprocessing import LabelBinarizer
+
+from activity.prediction.reader import VideoReader
+from activity.quiet.opencv import cv2
 
 
 @pytest.fixture(scope="session")
@@ -46,7 +47,7 @@ def write_pictures(path: Path, labels: Sequence[str]) -> Path:
     ],
 )
 def test_the_tutorials_command_lines(
-    command: str, trained: Path, clip: Path, tmp_path: Path, run_script: Run
+    command: str, trained: Path, clip: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "model").symlink_to(trained / "model")
     (tmp_path / "example_clips").mkdir()
@@ -61,7 +62,7 @@ def test_the_tutorials_command_lines(
 
 
 def test_averaging_removes_the_flicker_and_the_table_says_so(
-    trained: Path, clip: Path, tmp_path: Path, run_script: Run
+    trained: Path, clip: Path, tmp_path: Path
 ) -> None:
     done = run_script(
         "predict_video.py", "-m", trained / "model/activity.model",
@@ -115,9 +116,7 @@ def test_averaging_removes_the_flicker_and_the_table_says_so(
         assert one[14:44, 7:90].mean() < other[14:44, 7:90].mean()  # with a label in its corner
 
 
-def test_several_clips_and_a_bad_one_among_them(
-    trained: Path, tmp_path: Path, run_script: Run
-) -> None:
+def test_several_clips_and_a_bad_one_among_them(trained: Path, tmp_path: Path) -> None:
     """The model is loaded once, a bad clip is named, the others are done, the exit code says so."""
     for label in ("tennis", "football"):
         write_pictures(tmp_path / "clips" / f"{label}.avi", [label] * 12)
@@ -158,7 +157,7 @@ def test_several_clips_and_a_bad_one_among_them(
 
 
 def test_names_of_files_cannot_fake_a_line_or_move_the_cursor(
-    trained: Path, tmp_path: Path, run_script: Run
+    trained: Path, tmp_path: Path
 ) -> None:
     evil = "\x1b[2J\rerror: no.avi\n=cmd()"
     write_clip(tmp_path / "clips.avi", frames=3)
@@ -183,7 +182,7 @@ def test_names_of_files_cannot_fake_a_line_or_move_the_cursor(
 
 
 def test_a_part_of_a_clip_every_third_frame_classified(
-    trained: Path, clip: Path, tmp_path: Path, run_script: Run
+    trained: Path, clip: Path, tmp_path: Path
 ) -> None:
     """Held frames repeat the last prediction; all numbers count from the beginning of the clip."""
     for name, more in {"all": [], "third": ["--stride", 3]}.items():
@@ -213,7 +212,7 @@ def test_a_part_of_a_clip_every_third_frame_classified(
 
 
 def test_below_the_least_probability_the_label_is_uncertain(
-    trained: Path, clip: Path, tmp_path: Path, run_script: Run
+    trained: Path, clip: Path, tmp_path: Path
 ) -> None:
     """The threshold is between the averaged probabilities of an undisturbed run."""
 
@@ -239,9 +238,7 @@ def test_below_the_least_probability_the_label_is_uncertain(
     assert "whole clip: tennis" in stdout
 
 
-def test_quiet_prints_errors_only(
-    trained: Path, clip: Path, tmp_path: Path, run_script: Run
-) -> None:
+def test_quiet_prints_errors_only(trained: Path, clip: Path, tmp_path: Path) -> None:
     done = run_script(
         "predict_video.py", "-m", trained / "model/activity.xml", "--quiet",
         "-l", trained / "model/lb.pickle", "-i", clip, tmp_path, cwd=tmp_path,
@@ -259,7 +256,7 @@ def test_quiet_prints_errors_only(
 
 @pytest.mark.parametrize("model", ["activity.model", "activity.xml"])
 def test_results_do_not_depend_on_the_batch(
-    model: str, trained: Path, clip: Path, tmp_path: Path, run_script: Run
+    model: str, trained: Path, clip: Path, tmp_path: Path
 ) -> None:
     tables = []
     for size in (1, 7, 32):
@@ -273,9 +270,7 @@ def test_results_do_not_depend_on_the_batch(
     assert tables[0] == tables[1] == tables[2]
 
 
-def test_without_a_display_the_preview_is_off(
-    trained: Path, clip: Path, tmp_path: Path, run_script: Run
-) -> None:
+def test_without_a_display_the_preview_is_off(trained: Path, clip: Path, tmp_path: Path) -> None:
     arguments = (
         "predict_video.py", "-m", trained / "model/activity.model",
         "-l", trained / "model/lb.pickle", "-i", clip,
@@ -343,9 +338,7 @@ def test_a_signal_while_the_model_loads_writes_nothing(trained: Path, tmp_path: 
     assert [path.name for path in tmp_path.iterdir()] == ["clip.avi"]
 
 
-def test_more_frames_claimed_than_decoded_are_reported(
-    trained: Path, tmp_path: Path, run_script: Run
-) -> None:
+def test_more_frames_claimed_than_decoded_are_reported(trained: Path, tmp_path: Path) -> None:
     done = run_script(
         "predict_video.py", "-m", trained / "model/activity.model",
         "-l", trained / "model/lb.pickle", "-o", "out.mp4",
@@ -357,7 +350,7 @@ def test_more_frames_claimed_than_decoded_are_reported(
     assert len(frames(tmp_path / "out.mp4")) == 167
 
 
-def test_filmed_upright_is_written_upright(trained: Path, tmp_path: Path, run_script: Run) -> None:
+def test_filmed_upright_is_written_upright(trained: Path, tmp_path: Path) -> None:
     done = run_script(
         "predict_video.py", "-m", trained / "model/activity.model",
         "-l", trained / "model/lb.pickle", "-o", "out.mp4",
@@ -409,7 +402,7 @@ def test_filmed_upright_is_written_upright(trained: Path, tmp_path: Path, run_sc
     ],
 )
 def test_mistakes_are_answered_in_one_line(
-    arguments: list[str], code: int, message: str, trained: Path, tmp_path: Path, run_script: Run
+    arguments: list[str], code: int, message: str, trained: Path, tmp_path: Path
 ) -> None:
     write_clip(tmp_path / "clip.avi")
     (tmp_path / "kept.csv").touch()

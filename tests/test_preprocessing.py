@@ -1,8 +1,9 @@
-import cv2
 import numpy as np
 import pytest
 
-from activity.preprocessing import RESIZE_RULES, resize
+from activity.model_file import RESIZE_RULES
+from activity.preprocessing import resize
+from activity.quiet.opencv import cv2
 
 
 def stripes(height: int, width: int) -> np.ndarray:

@@ -10,14 +10,15 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pytest
 import Xlib.display
 import Xlib.protocol.event
 import Xlib.X
-from activity.video import VideoReader
 from conftest import ROOT, write_clip
+
+from activity.prediction.reader import VideoReader
+from activity.quiet.opencv import cv2
 
 TOOLS = ("Xvfb", "xdotool", "import")
 pytestmark = pytest.mark.skipif(
@@ -110,7 +111,7 @@ def test_shows_the_written_frames_until_a_key_ends_it(
     assert "ended before the end of the clip" in stdout
 
     with VideoReader(tmp_path / "out.avi") as reader:
-        written = [frame.copy() for frame in reader]
+        written = [frame.picture for frame in reader]
     assert 10 <= len(written) < 600
     screen = cv2.imread(str(tmp_path / "screen.png"))
     assert screen is not None

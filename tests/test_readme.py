@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import ROOT, Run
+from conftest import ROOT, run_script
 
 README = (ROOT / "README.md").read_text()
 # Indented by four, and not a drawing of the data flow.
@@ -60,7 +60,7 @@ def test_the_demo_finds_the_three_sports(project: Path) -> None:
 
 
 @pytest.mark.parametrize("command", PYTHON_COMMANDS)
-def test_commands_run(command: str, project: Path, random_weights: Path, run_script: Run) -> None:
+def test_commands_run(command: str, project: Path, random_weights: Path) -> None:
     """As they stand; only ImageNet's weights, which are a download, have others in their place."""
     _, script, *arguments = command.split()
     if script == "train.py":
@@ -74,7 +74,7 @@ def test_commands_run(command: str, project: Path, random_weights: Path, run_scr
 
 
 @pytest.mark.parametrize("script", ["train.py", "predict_video.py"])
-def test_the_table_has_every_option(script: str, run_script: Run) -> None:
+def test_the_table_has_every_option(script: str) -> None:
     usage = run_script(script, "--help").stdout
     options = set(re.findall(r"^  (?:-\w.*?, )?(--[a-z-]+)", usage, re.M)) - {"--help"}
     table = README.split(f"| `{script}` | |")[1].split("\n\n")[0]

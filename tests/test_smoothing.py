@@ -1,8 +1,12 @@
 import numpy as np
-from activity.smoothing import RollingAverage
+import pytest
+from conftest import frame
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+
+from activity.prediction.settings import UNCERTAIN, Settings
+from activity.prediction.smoothing import RollingAverage, smooth
 
 vectors = st.integers(1, 5).flatmap(
     lambda classes: st.lists(
@@ -38,3 +42,17 @@ def test_a_later_update_does_not_change_an_earlier_result() -> None:
     first = average.update(np.array([1.0, 0.0]))
     average.update(np.array([0.0, 1.0]))
     assert first.tolist() == [1.0, 0.0]
+
+
+def test_labels_of_frames_that_were_classified_and_of_those_between() -> None:
+    """Three looks at two classes, averaged over two, each held for a second frame."""
+    raw = [np.array(row, np.float32) for row in ([0.9, 0.1], [0.5, 0.5], [0.0, 1.0])]
+    looks = [raw[0], None, raw[1], None, raw[2], None]
+    items = [(frame(number), look) for number, look in enumerate(looks)]
+    found = list(smooth(items, ["a", "b"], Settings(size=2, min_probability=0.72)))
+    assert [one.number for one, _ in found] == list(range(6))
+    assert [prediction.label for _, prediction in found] == [
+        "a", "a", UNCERTAIN, UNCERTAIN, "b", "b",
+    ]  # fmt: skip
+    assert [prediction.raw_label for _, prediction in found] == ["a", "a", "a", "a", "b", "b"]
+    assert found[3][1].averaged.tolist() == pytest.approx([0.7, 0.3])

@@ -1,17 +1,18 @@
 from pathlib import Path
 
 import pytest
-from activity.sources import (
-    find_sources,
-    is_stream,
-    names_several,
-    source_names,
-    source_title,
-)
 from hypothesis import given
 from hypothesis import strategies as st
 
-from activity.cli import UserError
+from activity.errors import UserError
+from activity.prediction.sources import (
+    find_sources,
+    is_stream,
+    names_several,
+    shown,
+    source_names,
+    source_title,
+)
 
 
 @pytest.fixture
@@ -77,3 +78,21 @@ def test_names_differ_on_any_file_system(sources: list[str]) -> None:
     assert len({name.lower() for name in names}) == len(sources)
     assert not any("/" in name for name in names)
     assert not any(map(is_stream, sources))
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ("rtsp://me:secret@camera.local:554/", "rtsp://me@camera.local:554/"),
+        ("rtsp://:secret@host/", "rtsp://@host/"),
+        ("http://me:12345@host/a@b.mjpg", "http://me@host/a@b.mjpg"),
+        ("http://me:se/cr?e#t@host/x", "http://me@host/x"),
+        ("http://me:se:cr@et@host/x", "http://me@host/x"),
+        ("http://host:8080/@court/x.mjpg", "http://host:8080/@court/x.mjpg"),
+        ("http://host/@court:x", "http://host/@court:x"),
+        ("http://me@host/x", "http://me@host/x"),
+        ("a:b@c.mp4", "a:b@c.mp4"),
+    ],
+)
+def test_an_address_is_shown_without_its_password(source: str, expected: str) -> None:
+    assert shown(source) == expected

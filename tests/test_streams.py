@@ -1,142 +1,165 @@
-"""Live sources, from a network camera on this machine: followed, lost, and taken up again."""
-
-import signal
-import subprocess
-import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
+from collections.abc import Iterator
 
-import cv2
-import numpy as np
 import pytest
-from activity.video import VideoReader
-from conftest import ROOT, Run, frames, picture, rows
+from hypothesis import given
+from hypothesis import strategies as st
 
-from activity import video
-
-SIZE = (240, 320)
+from activity.streams import batches, latest, parallel_map, prefetch
 
 
-@contextmanager
-def camera(
-    *connections: Sequence[np.ndarray], fps: float = 50.0, stalls: bool = False
-) -> Iterator[str]:
-    """Serve JPEG frames at their own pace, a sequence for each connection; give the address.
+def test_the_pool_keeps_the_order() -> None:
+    def slow_for_even(number: int) -> int:
+        time.sleep(0.002 * (number % 2 == 0))
+        return number * number
 
-    When they are used up the camera is gone; if it `stalls`, it keeps the last connection open and
-    sends nothing more.
-    """
-    waiting = list(connections)
-    over = threading.Event()
-
-    class Camera(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            if not waiting:
-                self.send_error(503)
-                return
-            self.send_response(200)
-            self.send_header("Content-Type", "multipart/x-mixed-replace; boundary=frame")
-            self.end_headers()
-            started = time.monotonic()
-            for index, frame in enumerate(waiting.pop(0)):
-                jpeg = cv2.imencode(".jpg", frame)[1].tobytes()
-                head = f"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: {len(jpeg)}\r\n\r\n"
-                self.wfile.write(head.encode() + jpeg + b"\r\n")
-                time.sleep(max(0.0, started + index / fps - time.monotonic()))
-            if stalls and not waiting:
-                over.wait(timeout=120)
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Camera) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_port}/court.mjpg"
-        finally:
-            over.set()
-            server.shutdown()
-            thread.join()
+    assert list(parallel_map(slow_for_even, range(50))) == [n * n for n in range(50)]
 
 
-def court(count: int, size: tuple[int, int] = SIZE) -> list[np.ndarray]:
-    return [picture("tennis", index, size) for index in range(count)]
+def test_the_pool_runs_in_several_threads_and_takes_items_only_as_needed() -> None:
+    taken = []
+
+    def items() -> Iterator[int]:
+        for number in range(10_000):
+            taken.append(number)
+            yield number
+
+    results = parallel_map(lambda _: threading.current_thread().name, items())
+    names = {next(results) for _ in range(200)}
+    assert threading.main_thread().name not in names
+    assert len(taken) < 300
 
 
-def test_a_live_source_is_followed_and_stale_frames_are_dropped(
-    trained: Path, tmp_path: Path, run_script: Run
-) -> None:
-    """Ten times as many frames a second as the model manages: the run ends with the stream."""
-    with camera(court(20) * 100, fps=400.0) as address:
-        done = run_script(
-            "predict_video.py", "-m", trained / "model/activity.model", "--csv", "frames.csv",
-            "-l", trained / "model/lb.pickle", "-i", address, "--no-preview", cwd=tmp_path,
-        )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    table = [int(row["frame"]) for row in rows(tmp_path / "frames.csv")]
-    assert table == sorted(set(table))
-    assert 0 < table[-1] < 2000
-    skipped = table[-1] + 1 - table[0] - len(table)
-    assert skipped > len(table)
-    assert f"skipped {skipped} frames to keep up with the source" in done.stdout
-    # The video lasts as long as the stream: frames are repeated in place of the dropped ones.
-    assert len(frames(tmp_path / "output" / "court.avi")) == table[-1] + 1
-    assert "whole clip: tennis" in done.stdout
+def test_the_pool_passes_errors_on() -> None:
+    with pytest.raises(ZeroDivisionError):
+        list(parallel_map(lambda number: 1 / number, [2, 1, 0, 1]))
 
 
-def test_a_stream_that_breaks_off_is_taken_up_again_and_ends_well(
-    trained: Path, tmp_path: Path, run_script: Run
-) -> None:
-    """The second connection has frames of another size, which are fitted to those of the first."""
-    with camera(court(20), court(15, (120, 160))) as address:
-        done = run_script(
-            "predict_video.py", "-m", trained / "model/activity.xml", "--csv", "frames.csv",
-            "-l", trained / "model/lb.pickle", "-i", address, "--no-preview", cwd=tmp_path,
-        )  # fmt: skip
-    assert done.returncode == 0
-    assert done.stderr == (f"warning: {address} broke off after 35 frames and did not come back\n")
-    assert int(rows(tmp_path / "frames.csv")[-1]["frame"]) == 34
-    written = frames(tmp_path / "output" / "court.avi")
-    assert {frame.shape for frame in written} == {(*SIZE, 3)}
-    assert len(written) == 35
+@given(st.lists(st.integers()), st.integers(1, 9))
+def test_batches_hold_every_item_once_and_in_order(items: list[int], size: int) -> None:
+    found = list(batches(items, size))
+    assert [item for batch in found for item in batch] == items
+    assert all(len(batch) == size for batch in found[:-1])
+    assert all(0 < len(batch) <= size for batch in found)
 
 
-def test_a_stream_that_stalls_ends_after_the_time_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    options = list(video.TIMEOUTS)
-    options[3] = 1000
-    monkeypatch.setattr(video, "TIMEOUTS", tuple(options))
-    monkeypatch.setattr(video, "RECONNECT_PAUSES", (0.01, 0.01))
-    with camera(court(10), court(5), stalls=True) as address, VideoReader(address) as reader:
-        assert reader.live
-        assert sum(1 for _ in reader) == 15
-        assert reader.reconnections == 1
+@given(st.lists(st.none() | st.integers()), st.integers(1, 9))
+def test_prefetch_gives_every_item_once_and_in_order(items: list[int | None], ahead: int) -> None:
+    assert list(prefetch(items, ahead)) == items
 
 
-def test_ctrl_c_ends_a_stalled_stream_with_a_finished_video(trained: Path, tmp_path: Path) -> None:
-    with camera(court(60), fps=20.0, stalls=True) as address:
-        process = subprocess.Popen(
-            [
-                sys.executable, ROOT / "predict_video.py", "-m", trained / "model/activity.xml",
-                "-l", trained / "model/lb.pickle", "-i", address, "-o", "cut.avi", "--no-preview",
-                "--csv", "cut.csv",
-            ],
-            cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        )  # fmt: skip
-        deadline = time.monotonic() + 60
-        while time.monotonic() < deadline:
-            partial = list(tmp_path.glob(".cut.*.csv"))
-            if partial and "\n59," in partial[0].read_text():  # the last one before the stall
-                break
-            time.sleep(0.1)
-        time.sleep(0.5)
-        process.send_signal(signal.SIGINT)
-        stdout, stderr = process.communicate(timeout=60)
-    assert (process.returncode, stderr) == (130, "")
-    assert "ended before the end of the clip" in stdout
-    assert len(frames(tmp_path / "cut.avi")) == 60
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["cut.avi", "cut.csv"]
+def count(taken: list[int], end: int = 10**9) -> Iterator[int]:
+    for number in range(end):
+        taken.append(number)
+        yield number
+
+
+def wait_until_steady(taken: list[int]) -> None:
+    length = -1
+    while length != len(taken):
+        length = len(taken)
+        time.sleep(0.1)
+
+
+def test_prefetch_works_ahead_but_not_further() -> None:
+    taken: list[int] = []
+    numbers = prefetch(count(taken), 4)
+    for number in range(20):
+        assert next(numbers) == number
+        wait_until_steady(taken)
+        assert len(taken) == number + 1 + 4
+    numbers.close()
+
+
+def test_prefetch_runs_stages_at_the_same_time() -> None:
+    """The source makes its next item only while the consumer is busy with one."""
+    busy, made = threading.Event(), threading.Event()
+
+    def source() -> Iterator[int]:
+        yield 0
+        assert busy.wait(timeout=30)
+        made.set()
+        yield 1
+
+    numbers = prefetch(source(), 1)
+    assert next(numbers) == 0
+    busy.set()
+    assert made.wait(timeout=30)  # without another thread nobody would advance the source
+    assert list(numbers) == [1]
+
+
+def test_prefetch_raises_in_turn_and_ends_its_thread() -> None:
+    def source() -> Iterator[int]:
+        yield 1
+        yield 2
+        raise ZeroDivisionError
+
+    before = threading.active_count()
+    found = []
+    with pytest.raises(ZeroDivisionError):
+        for number in prefetch(source(), 8):
+            found.append(number)
+    assert found == [1, 2]
+    assert threading.active_count() == before
+
+
+def test_closing_a_chain_of_stages_ends_their_threads() -> None:
+    before = threading.active_count()
+    first = prefetch(count([]), 3)
+    second = prefetch((2 * number for number in first), 3)
+    assert [next(second) for _ in range(5)] == [0, 2, 4, 6, 8]
+    second.close()
+    first.close()
+    assert threading.active_count() == before
+
+
+def test_latest_skips_what_grew_old_but_never_the_end() -> None:
+    taken: list[int] = []
+
+    def source() -> Iterator[int]:
+        for number in count(taken, 200):
+            time.sleep(0.002)
+            yield number
+
+    found = []
+    for number in latest(source()):
+        found.append(number)
+        # What is seen is what had just come: at most the one that was being waited for is newer.
+        assert taken[-1] - number <= 2
+        time.sleep(0.02)
+    assert found == sorted(set(found))
+    assert 3 < len(found) < 100
+    assert found[-1] == 199
+
+
+def test_latest_drops_nothing_where_the_consumer_keeps_up() -> None:
+    ready = threading.Semaphore(0)
+
+    def source() -> Iterator[int]:
+        for number in range(50):
+            ready.acquire(timeout=30)
+            yield number
+
+    ready.release()
+    found = []
+    for number in latest(source()):
+        found.append(number)
+        ready.release()
+    assert found == list(range(50))
+
+
+def test_latest_passes_errors_on_and_ends_its_thread() -> None:
+    def source() -> Iterator[int]:
+        yield 1
+        time.sleep(0.05)
+        raise ZeroDivisionError
+
+    before = threading.active_count()
+    with pytest.raises(ZeroDivisionError):
+        for number in latest(source()):
+            assert number == 1
+    numbers = latest(count([]))
+    next(numbers)
+    numbers.close()
+    assert threading.active_count() == before

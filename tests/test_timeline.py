@@ -3,11 +3,14 @@
 import re
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pytest
-from activity.report import ClipSummary, Prediction
-from activity.timeline import COLUMNS, Timeline
+from conftest import frame
+
+from activity.prediction.smoothing import Prediction
+from activity.prediction.summary import ClipSummary
+from activity.prediction.timeline import COLUMNS, Timeline
+from activity.quiet.opencv import cv2
 
 LABELS = ["a", "b"]
 
@@ -15,11 +18,11 @@ LABELS = ["a", "b"]
 def fed(frames: int, peak: int) -> tuple[Timeline, ClipSummary]:
     """Feed frames of class a, with a single one of class b at `peak`."""
     timeline, summary = Timeline(LABELS, 25.0), ClipSummary(LABELS, 25.0)
-    for frame in range(frames):
-        raw = np.array([0.1, 0.9] if frame == peak else [0.8, 0.2])
-        one = Prediction(frame, "a", LABELS[int(raw.argmax())], np.array([0.7, 0.3]), raw)
-        timeline.add(one)
-        summary.add(one)
+    for number in range(frames):
+        raw = np.array([0.1, 0.9] if number == peak else [0.8, 0.2])
+        one = Prediction("a", LABELS[int(raw.argmax())], np.array([0.7, 0.3]), raw)
+        for output in (timeline, summary):
+            output.add(frame(number), one)
     return timeline, summary
 
 
@@ -53,8 +56,8 @@ def test_becomes_a_picture(tmp_path: Path) -> None:
 def test_names_are_no_formulas(tmp_path: Path, recwarn: pytest.WarningsRecorder) -> None:
     timeline, summary = Timeline([r"$\frac$", "スキー"], 25.0), ClipSummary(["a", "b"], 25.0)
     row = np.array([0.7, 0.3])
-    timeline.add(Prediction(0, r"$\frac$", r"$\frac$", row, row))
-    summary.add(Prediction(0, r"$\frac$", r"$\frac$", row, row))
+    for output in (timeline, summary):
+        output.add(frame(0), Prediction(r"$\frac$", r"$\frac$", row, row))
     timeline.save(tmp_path / "timeline.png", "a$b$\x1b.mp4", summary.segments)
     assert cv2.imread(str(tmp_path / "timeline.png")) is not None
     assert not recwarn
@@ -70,10 +73,10 @@ def test_names_are_no_formulas(tmp_path: Path, recwarn: pytest.WarningsRecorder)
 )
 def test_the_axis_is_marked_as_on_a_clock(tmp_path: Path, frames: int, marks: list[str]) -> None:
     timeline, summary = Timeline(LABELS, 25.0), ClipSummary(LABELS, 25.0)
-    for frame in (0, frames - 1):
-        row = np.array([0.7, 0.3])
-        for report in (timeline, summary):
-            report.add(Prediction(frame, "a", "a", row, row))
+    row = np.array([0.7, 0.3])
+    for number in (0, frames - 1):
+        for output in (timeline, summary):
+            output.add(frame(number), Prediction("a", "a", row, row))
     timeline.save(tmp_path / "timeline.svg", "a clip", summary.segments)
     # Matplotlib's SVG has each text as a comment before its outlines.
     texts = re.findall(r"<!-- (\d+:.*?) -->", (tmp_path / "timeline.svg").read_text())

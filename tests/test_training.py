@@ -2,24 +2,27 @@
 
 import zipfile
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
-import openvino as ov
 import pytest
-from activity.backbone import FeatureExtractor, build_backbone
-from activity.classifier import FeatureBatches, assemble, build_head, train_head
-from activity.conversion import convert, quantize
-from activity.dataset import Picture
-from activity.feature_cache import FeatureCache
-from activity.runtime import keras, tf
 from conftest import COLOURS, shared
 
-from activity import dataset
-from activity.cli import UserError
-from activity.engine import KerasEngine, OpenVINOEngine
+from activity.engine import Engine, KerasEngine, OpenVINOEngine
+from activity.errors import UserError
 from activity.preprocessing import resize
+from activity.quiet.keras import keras, tf
+from activity.quiet.openvino import ov
+from activity.training import dataset
+from activity.training.backbone import FeatureExtractor, build_backbone
+from activity.training.conversion import convert, quantize
+from activity.training.dataset import Picture
+from activity.training.feature_cache import FeatureCache
+from activity.training.head import FeatureBatches, assemble, build_head, train_head
+from activity.training.settings import Settings
+
+SETTINGS = Settings()
 
 
 @pytest.fixture(scope="module")
@@ -32,12 +35,16 @@ def pictures(dataset_folder: Path) -> list[Picture]:
     return dataset.load(dataset.find_files(dataset_folder, list(COLOURS))).pictures
 
 
-def extractor(base: keras.Model, path: Path, seed: int = 0, rule: str = "crop") -> FeatureExtractor:
-    return FeatureExtractor(base, FeatureCache(path), rule, seed)
+def extractor(base: keras.Model, path: Path, settings: Settings = SETTINGS) -> FeatureExtractor:
+    return FeatureExtractor(base, FeatureCache(path), settings)
 
 
 def ignore(_: int) -> None:
     pass
+
+
+def outputs(engine: Engine, images: Iterable[np.ndarray]) -> list[np.ndarray]:
+    return [row for _, row in engine.stream(enumerate(images))]
 
 
 def test_the_base_is_fed_as_its_weights_were_trained(base: keras.Model) -> None:
@@ -65,7 +72,7 @@ def test_a_failed_download_names_the_remedy(monkeypatch: pytest.MonkeyPatch) -> 
         raise Exception("URL fetch failure on https://example.org: None -- unreachable")
 
     monkeypatch.setattr(keras.applications, "ResNet50", refuse)
-    with pytest.raises(UserError, match=r"(?s)URL fetch failure.*--weights PATH"):
+    with pytest.raises(UserError, match=r"(?s)^imagenet could .*URL fetch failure.*give the path"):
         build_backbone("imagenet")
 
 
@@ -101,14 +108,15 @@ def test_keys_name_all_that_features_depend_on(
     one, two = pictures[:2]
     path = tmp_path / "cache.sqlite"
     usual = extractor(base, path)
-    other_seed = extractor(base, path, seed=1)
+    other_seed = extractor(base, path, Settings(seed=1))
     changed = keras.models.clone_model(base)
     keys = [
         usual.key(one, 0),
         usual.key(two, 0),
         usual.key(one, 1),
         other_seed.key(one, 1),
-        extractor(base, path, rule="squash").key(one, 0),
+        extractor(base, path, Settings(resize="squash")).key(one, 0),
+        extractor(base, path, Settings(view_size=128)).key(one, 0),
         extractor(changed, path).key(one, 0),
     ]
     assert len(set(keys)) == len(keys)
@@ -131,7 +139,7 @@ def test_an_epoch_holds_every_view_once_with_its_label(
     keys = [features.key(picture, view) for picture in pictures for view in (0, 1)]
     numbers = np.zeros((len(keys), 2048))
     numbers[:, 0] = np.arange(len(keys))  # a stand-in for features that can be recognised
-    features.cache.write(keys, numbers)
+    features.cache.write(list(zip(keys, numbers, strict=True)))
     batches = FeatureBatches(features, pictures, [0, 1], labels, 10, seed=3)
     orders = []
     for _ in range(2):
@@ -158,7 +166,8 @@ def test_a_head_learns_and_is_the_same_again(
 
     def run(seed: int) -> tuple[keras.Model, dict[str, list[float]]]:
         batches = FeatureBatches(features, chosen, [0], labels, 8, seed)
-        return train_head(batches, FeatureBatches(features, chosen, [0], labels, 8), 30, seed)
+        test = FeatureBatches(features, chosen, [0], labels, 8)
+        return train_head(batches, test, Settings(epochs=30, seed=seed))
 
     head, history = run(5)
     assert head.output_shape == (None, classes)
@@ -176,7 +185,7 @@ def test_training_path_and_prediction_path_agree(
 ) -> None:
     """Invariant: one image gives the same probabilities through both scripts' paths."""
     keras.utils.set_random_seed(0)
-    head = build_head(3)
+    head = build_head(3, SETTINGS)
     features = extractor(base, tmp_path / "cache.sqlite")
     features.fill(features.missing(pictures, [0]), ignore)
     trained_on = head.predict(
@@ -185,7 +194,7 @@ def test_training_path_and_prediction_path_agree(
 
     engine = KerasEngine(assemble(base, head), 16)
     frames = [dataset.read_picture(picture)[..., ::-1] for picture in pictures]
-    predicted = list(engine.stream(resize(frame, "crop", 224)[..., ::-1] for frame in frames))
+    predicted = outputs(engine, [resize(frame, "crop", 224)[..., ::-1] for frame in frames])
     # The training features may have been computed in bfloat16, which has 8 significant bits.
     np.testing.assert_allclose(predicted, trained_on, rtol=0, atol=1e-2)
     assert np.std(trained_on, axis=0).max() > 0.01  # the pictures differ, so agreement says much
@@ -194,7 +203,7 @@ def test_training_path_and_prediction_path_agree(
 def test_the_assembled_model_keeps_nothing_of_the_training(
     base: keras.Model, tmp_path: Path
 ) -> None:
-    head = build_head(3)
+    head = build_head(3, SETTINGS)
     head.compile(optimizer="adam", loss="categorical_crossentropy")
     head.fit(np.zeros((4, 2048)), np.eye(3)[[0, 1, 2, 0]], verbose=0)
     model = assemble(base, head)
@@ -209,31 +218,46 @@ def test_the_assembled_model_keeps_nothing_of_the_training(
 
 def test_outputs_do_not_depend_on_the_batch(base: keras.Model) -> None:
     keras.utils.set_random_seed(0)
-    model = assemble(base, build_head(3))
+    model = assemble(base, build_head(3, SETTINGS))
     images = np.random.default_rng(0).integers(0, 256, (19, 224, 224, 3), np.uint8)
     for make in (
         lambda size: KerasEngine(model, size),
         lambda size: OpenVINOEngine(convert(model), size),
         lambda size: OpenVINOEngine(convert(model), size, prompt=size == 1),
     ):
-        expected = list(make(32).stream(images))
+        expected = outputs(make(32), images)
         assert len(expected) == len(images)
         for size in (1, 2, 7, 16):
-            assert np.array_equal(list(make(size).stream(images)), expected), size
+            assert np.array_equal(outputs(make(size), images), expected), size
 
 
 def test_a_prompt_engine_answers_before_it_takes_the_next_image(base: keras.Model) -> None:
-    model = assemble(base, build_head(3))
-    taken = []
+    model = assemble(base, build_head(3, SETTINGS))
+    taken: list[int] = []
 
-    def images() -> Iterator[np.ndarray]:
-        for number in range(3):
+    def images() -> Iterator[tuple[int, np.ndarray | None]]:
+        for number in range(6):
             taken.append(number)
-            yield np.zeros((224, 224, 3), np.uint8)
+            yield number, None if number % 3 else np.zeros((224, 224, 3), np.uint8)
 
-    for number, _ in enumerate(OpenVINOEngine(convert(model), 1, prompt=True).stream(images())):
-        assert taken == list(range(number + 1))
-    assert len(taken) == 3
+    for engine in (OpenVINOEngine(convert(model), 1, prompt=True), KerasEngine(model, 1)):
+        for number, outputs in engine.stream(images()):
+            assert taken == list(range(number + 1))
+            assert (outputs is None) == (number % 3 > 0)
+        assert len(taken) == 6
+        taken.clear()
+
+
+def test_keys_without_an_image_come_out_in_their_turn(base: keras.Model) -> None:
+    model = assemble(base, build_head(3, SETTINGS))
+    images = np.random.default_rng(0).integers(0, 256, (7, 224, 224, 3), np.uint8)
+    items = [(number, None if number in (0, 3, 4, 5) else images[number]) for number in range(7)]
+    for engine in (OpenVINOEngine(convert(model), 2), KerasEngine(model, 2)):
+        expected = outputs(engine, images)
+        found = dict(engine.stream(items))
+        assert list(found) == list(range(7))
+        for number, image in items:
+            assert np.array_equal(found[number], None if image is None else expected[number])
 
 
 def test_fragile_operations_stay_in_float(base: keras.Model) -> None:
@@ -241,7 +265,7 @@ def test_fragile_operations_stay_in_float(base: keras.Model) -> None:
     keras.utils.set_random_seed(0)
     random = np.random.default_rng(0)
     images = random.integers(0, 256, (8, 224, 224, 3), np.uint8)
-    model = quantize(convert(assemble(base, build_head(3))), images)
+    model = quantize(convert(assemble(base, build_head(3, SETTINGS))), images)
 
     def sources(operation: ov.Node) -> list[str]:
         return [
@@ -262,10 +286,10 @@ def test_fragile_operations_stay_in_float(base: keras.Model) -> None:
 
 def test_an_openvino_copy_gives_the_models_outputs(base: keras.Model) -> None:
     keras.utils.set_random_seed(0)
-    model = assemble(base, build_head(3))
+    model = assemble(base, build_head(3, SETTINGS))
     images = np.random.default_rng(0).integers(0, 256, (5, 224, 224, 3), np.uint8)
     expected = model.predict(images.astype(np.float32), verbose=0)
-    copied = list(OpenVINOEngine(convert(model)).stream(images))
+    copied = outputs(OpenVINOEngine(convert(model)), images)
     np.testing.assert_allclose(copied, expected, atol=1e-2)  # bfloat16 has 8 significant bits
     assert np.std(expected, axis=0).max() > 1e-3
 
@@ -282,6 +306,6 @@ def test_the_graph_is_compiled_once() -> None:
 
     engine = KerasEngine(Model(), 4)
     for count in (4, 1, 3):
-        outputs = list(engine.stream([np.full((4, 4, 3), 7, np.uint8)] * count))
-        assert np.array_equal(outputs, [[7.0] * 3] * count)
+        found = outputs(engine, [np.full((4, 4, 3), 7, np.uint8)] * count)
+        assert np.array_equal(found, [[7.0] * 3] * count)
     assert calls == [False]

@@ -76,8 +76,9 @@ def source_names(sources: Sequence[str]) -> list[str]:
 
 def shown(source: str) -> str:
     """Return a source as people may see it: an address without its password."""
-    # The first colon that no port follows begins it, the last @ ends it, even if it holds some.
-    return re.sub(r"(?<=://)([^/?#@:]*):(?!\d*([/?#]|$)).*@", r"\1@", source)
+    # It ends at the last @ before the path; or later, if it has a / that should have been escaped.
+    password = r"(?:[^/?#]*|(?!\d*(?:[/?#]|$)).*)"
+    return re.sub(rf"(?<=://)([^/?#@:]*):{password}@", r"\1@", source)
 
 
 def source_title(source: str) -> str:

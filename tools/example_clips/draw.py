@@ -1,6 +1,6 @@
 """Draw the example clips, one for each of the three sports.
 
-    python -m example_clips.draw
+    python -m tools.example_clips.draw
 
 Each shows its scene with cuts to another sport, as a broadcast has them, so that the label of
 single frames flickers and the average over many frames does not.
@@ -9,13 +9,14 @@ single frames flickers and the average over many frames does not.
 from collections.abc import Callable
 from pathlib import Path
 
-import cv2
 import numpy as np
-from activity.video import video_writer
 
-from example_clips import football, tennis, weight_lifting
-from example_clips.scene import FPS, HEIGHT, WIDTH
+from activity.prediction.writer import video_writer
+from activity.quiet.opencv import cv2
+from tools.example_clips import football, tennis, weight_lifting
+from tools.example_clips.scene import FPS, HEIGHT, WIDTH
 
+FOLDER = Path(__file__).parents[2] / "example_clips"
 FRAMES = 125
 CUTS = [*range(45, 55), *range(95, 101)]
 
@@ -36,9 +37,9 @@ def filmed(drawing: np.ndarray, number: int) -> np.ndarray:
 
 
 def main() -> None:
-    """Write the clips beside this script."""
+    """Write the clips."""
     for name, (scene, elsewhere) in CLIPS.items():
-        path = Path(__file__).with_name(f"{name}.mp4")
+        path = FOLDER / f"{name}.mp4"
         with video_writer(path, FPS) as writer:
             for number in range(FRAMES):
                 draw = elsewhere if number in CUTS else scene

@@ -1,17 +1,14 @@
+import subprocess
+import sys
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pytest
-from activity.video import USUAL_FPS, VideoReader, video_writer
-from conftest import shared, write_clip
+from conftest import ROOT, shared, write_clip
 
-from activity.cli import UserError
-
-
-def greys(path: Path) -> list[float]:
-    with VideoReader(path) as reader:
-        return [float(frame.mean()) for frame in reader]
+from activity.errors import UserError
+from activity.prediction.reader import USUAL_FPS, VideoReader
+from activity.quiet.opencv import cv2
 
 
 def claim(monkeypatch: pytest.MonkeyPatch, prop: int, value: float) -> None:
@@ -35,10 +32,11 @@ def test_reads_every_frame_once_and_in_order(tmp_path: Path) -> None:
     path = write_clip(tmp_path / "grey.avi", frames=40)
     with VideoReader(path) as reader:
         assert (reader.fps, reader.claimed) == (25.0, 40)
-        frames = [frame.copy() for frame in reader]
+        frames = list(reader)
         assert reader.decoded == 40
-    assert all(frame.shape == (120, 160, 3) for frame in frames)
-    assert [frame.mean() for frame in frames] == pytest.approx(
+    assert [(frame.number, frame.time) for frame in frames] == [(i, i / 25) for i in range(40)]
+    assert all(frame.picture.shape == (120, 160, 3) for frame in frames)
+    assert [frame.picture.mean() for frame in frames] == pytest.approx(
         [40 + 5 * index for index in range(40)], abs=2
     )
 
@@ -67,14 +65,14 @@ def test_reads_from_start_to_end(
             assert reader.expected == last - first
         else:
             assert reader.expected == (max(1, round(end * 25) - first) if end else None)
-        found = [float(frame.mean()) for frame in reader]
+        found = [float(frame.picture.mean()) for frame in reader]
         assert reader.decoded == last
     assert found == pytest.approx([40 + 5 * index for index in range(first, last)], abs=2)
 
 
 def test_a_start_behind_the_end_is_an_error(tmp_path: Path) -> None:
     path = write_clip(tmp_path / "grey.avi", frames=40)
-    with pytest.raises(UserError, match=r"has no frame at --start 1\.6; begin earlier"):
+    with pytest.raises(UserError, match=r"grey\.avi has no frame at 1\.6 s; begin earlier"):
         VideoReader(path, 1.6)
 
 
@@ -89,7 +87,7 @@ def test_counts_what_decodes_where_the_file_claims_more(name: str) -> None:
 
 def test_filmed_upright_is_read_upright() -> None:
     with VideoReader(shared("clips/broken/rotated_90_metadata.mp4")) as reader:
-        assert next(iter(reader)).shape == (1280, 544, 3)
+        assert next(iter(reader)).picture.shape == (1280, 544, 3)
 
 
 def test_goes_on_behind_damage(tmp_path: Path) -> None:
@@ -121,84 +119,6 @@ def test_what_is_no_file_is_refused(tmp_path: Path) -> None:
         VideoReader(tmp_path / "empty.mp4")
 
 
-@pytest.mark.parametrize("ending", [".avi", ".mp4"])
-@pytest.mark.parametrize("fps", [25.0, 30000 / 1001, 60000 / 1001, 12.5])
-@pytest.mark.parametrize("size", [(120, 160), (121, 161), (1, 1), (17, 16)])
-def test_writes_every_frame_at_its_rate_and_size(
-    tmp_path: Path, ending: str, fps: float, size: tuple[int, int]
-) -> None:
-    path = tmp_path / f"out{ending}"
-    with video_writer(path, fps) as writer:
-        for index in range(30):
-            writer.write(np.full((*size, 3), 40 + 5 * index, np.uint8))
-    assert [found.name for found in tmp_path.iterdir()] == [path.name]
-    with VideoReader(path) as reader:
-        assert reader.fps == pytest.approx(fps, rel=2e-5)
-        frames = [frame.copy() for frame in reader]
-    if ending == ".mp4":  # has no odd sides; one pixel is added, none is lost
-        size = (size[0] + size[0] % 2, size[1] + size[1] % 2)
-    assert {frame.shape for frame in frames} == {(*size, 3)}
-    assert [frame.mean() for frame in frames] == pytest.approx(
-        [40 + 5 * index for index in range(30)], abs=6
-    )
-
-
-@pytest.mark.parametrize("ending", [".avi", ".mp4"])
-def test_a_frame_can_stand_for_several(tmp_path: Path, ending: str) -> None:
-    with video_writer(tmp_path / f"out{ending}", 25.0) as writer:
-        for grey, times in ((50, 1), (150, 3), (100, 2)):
-            writer.write(np.full((64, 64, 3), grey, np.uint8), times)
-    assert greys(tmp_path / f"out{ending}") == pytest.approx([50] + [150] * 3 + [100] * 2, abs=6)
-
-
-def test_frames_of_another_size_are_fitted_not_dropped(tmp_path: Path) -> None:
-    with video_writer(tmp_path / "out.avi", 25.0) as writer:
-        for size in ((64, 64), (32, 48), (100, 64), (64, 64)):
-            writer.write(np.full((*size, 3), 100, np.uint8))
-    assert greys(tmp_path / "out.avi") == pytest.approx([100] * 4, abs=3)
-
-
-def test_an_error_leaves_no_video(tmp_path: Path) -> None:
-    with pytest.raises(ZeroDivisionError), video_writer(tmp_path / "out.avi", 25.0) as writer:
-        writer.write(np.zeros((64, 64, 3), np.uint8))
-        raise ZeroDivisionError
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_a_video_that_lacks_frames_is_not_kept(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """OpenCV drops frames without a word; here an encoder that loses every second one."""
-    real = cv2.VideoWriter
-
-    class Losing:
-        fourcc = real.fourcc
-
-        def __init__(self, *arguments: object) -> None:
-            self.real = real(*arguments)
-            self.count = 0
-
-        def isOpened(self) -> bool:  # noqa: N802
-            return bool(self.real.isOpened())
-
-        def write(self, frame: np.ndarray) -> None:
-            self.count += 1
-            if self.count % 2:
-                self.real.write(frame)
-
-        def release(self) -> None:
-            self.real.release()
-
-    monkeypatch.setattr(cv2, "VideoWriter", Losing)
-    with (
-        pytest.raises(UserError, match="holds 5 of 10 frames"),
-        video_writer(tmp_path / "out.avi", 25.0) as writer,
-    ):
-        for _ in range(10):
-            writer.write(np.zeros((64, 64, 3), np.uint8))
-    assert list(tmp_path.iterdir()) == []
-
-
 @pytest.mark.parametrize("absurd", [0.0, -1.0, 90_000.0, float("nan"), float("inf")])
 def test_an_unlikely_frame_rate_is_replaced(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, absurd: float
@@ -206,3 +126,14 @@ def test_an_unlikely_frame_rate_is_replaced(
     path = write_clip(tmp_path / "grey.avi")
     claim(monkeypatch, cv2.CAP_PROP_FPS, absurd)
     assert VideoReader(path).fps == USUAL_FPS
+
+
+def test_the_reader_needs_no_model_code() -> None:
+    program = (
+        "import sys, activity.prediction.reader\n"
+        "print(*{'tensorflow', 'keras', 'openvino', 'sklearn', 'matplotlib'} & sys.modules.keys())"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "\n"

@@ -1,9 +1,9 @@
 """A rally on a tennis court, seen by a camera high behind it."""
 
-import cv2
 import numpy as np
 
-from example_clips.scene import (
+from activity.quiet.opencv import cv2
+from tools.example_clips.scene import (
     SKIN,
     WHITE,
     Camera,

@@ -1,9 +1,9 @@
 """Weight lifting on a platform: a barbell goes from the floor to above the head, and down."""
 
-import cv2
 import numpy as np
 
-from example_clips.scene import WHITE, Camera, blank, draw_figure, facing_camera, fill, line
+from activity.quiet.opencv import cv2
+from tools.example_clips.scene import WHITE, Camera, blank, draw_figure, facing_camera, fill, line
 
 # Seconds of one lift, and at each the height of the bar in metres and how deep the squat is.
 LIFT = (

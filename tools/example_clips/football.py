@@ -1,9 +1,9 @@
 """A football match, seen by a camera that follows an attack on the goal."""
 
-import cv2
 import numpy as np
 
-from example_clips.scene import (
+from activity.quiet.opencv import cv2
+from tools.example_clips.scene import (
     WHITE,
     Camera,
     ball,

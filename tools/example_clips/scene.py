@@ -2,8 +2,9 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 
-import cv2
 import numpy as np
+
+from activity.quiet.opencv import cv2
 
 WIDTH, HEIGHT, FPS = 480, 270, 25.0
 # Scenes are drawn larger and shrunk, which gives fine lines and smooth edges.

@@ -3,7 +3,7 @@
 python predict_video.py -i example_clips/tennis.mp4 -o output/tennis_1frame.avi --size 1
 python predict_video.py -i example_clips/tennis.mp4 -o output/tennis_128avg.avi \\
     --timeline output/tennis_128avg.png
-python docs/strip.py
+python tools/strip.py
 """
 
 from pathlib import Path
@@ -13,7 +13,8 @@ import numpy as np
 
 FRAMES = (30, 47, 97, 115)  # the cuts to another sport begin at 45 and 95
 GAP = 6
-OUTPUT = Path(__file__).parents[1] / "output"
+ROOT = Path(__file__).parents[1]
+OUTPUT = ROOT / "output"
 
 
 def main() -> None:
@@ -38,7 +39,7 @@ def main() -> None:
             strip, 0, GAP, 0, timeline.shape[1] - strip.shape[1],
             cv2.BORDER_CONSTANT, value=(255, 255, 255),
         ))  # fmt: skip
-    cv2.imwrite(str(Path(__file__).with_name("strip.png")), np.vstack([*rows, timeline]))
+    cv2.imwrite(str(ROOT / "docs" / "strip.png"), np.vstack([*rows, timeline]))
 
 
 if __name__ == "__main__":

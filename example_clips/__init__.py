@@ -1,1 +1,0 @@
-"""Clips of three sports, and the programs that draw them."""
