@@ -12,6 +12,7 @@ From Python, `label_video` does the same for one clip.
 """
 
 import argparse
+import os
 import time
 from collections.abc import Generator
 from contextlib import ExitStack, closing, redirect_stdout
@@ -189,7 +190,8 @@ def check(args: argparse.Namespace) -> tuple[Classifier, list[tuple[str, Outputs
 def refuse_to_replace(outputs: Outputs, overwrite: bool) -> None:
     """Raise `UserError` if one of the files exists: an --output may be somebody's film."""
     for path in outputs.wanted().values():
-        if path.exists() and not overwrite:
+        # A folder has an error of its own, and so has what may not be looked at.
+        if not overwrite and os.path.lexists(path) and not path.is_dir():
             raise UserError(f"{path} exists; add --overwrite, or choose another name", path)
 
 

@@ -4,7 +4,9 @@ import contextlib
 import csv
 import importlib
 import io
+import math
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -44,6 +46,7 @@ def run_script(
     with (
         patch.object(sys, "argv", [script, *map(str, arguments)]),
         patch.dict(os.environ),
+        patch.object(cli, "SECONDS_A_LINE", math.inf),  # or a slow machine would say more
         contextlib.chdir(cwd),
         contextlib.redirect_stdout(said),
         contextlib.redirect_stderr(complained),
@@ -66,10 +69,17 @@ def run_process(
 ) -> subprocess.CompletedProcess[str]:
     """Run one of the two scripts as a user does, in a process of its own."""
     inherited = {name: value for name, value in os.environ.items() if name != "DISPLAY"}
-    return subprocess.run(
+    done = subprocess.run(
         [*wrapper, sys.executable, str(ROOT / script), *map(str, arguments)],
         cwd=cwd, env=inherited | environment, capture_output=True, text=True, timeout=900,
     )  # fmt: skip
+    done.stderr = without_progress(done.stderr)
+    return done
+
+
+def without_progress(stderr: str) -> str:
+    """Return what a script said without its progress, of which a slow machine makes more lines."""
+    return re.sub(r"^.*\[\d\d:\d\d.*\]\n", "", stderr, flags=re.M)
 
 
 def picture(label: str, seed: int, size: tuple[int, int] = (96, 128)) -> np.ndarray:
