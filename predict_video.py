@@ -147,7 +147,7 @@ def main() -> int:
             if stop.wanted:
                 break
             try:
-                with options_named({source: "--input"} | outputs.options()):
+                with options_named([("--input", source), *outputs.options()]):
                     refuse_to_replace(outputs, args.overwrite)
                     result = label_video(
                         source, classifier, outputs, settings,
@@ -172,18 +172,16 @@ def check(args: argparse.Namespace) -> tuple[Classifier, list[tuple[str, Outputs
     What can go wrong is found out here, before the model is loaded, which takes seconds with Keras.
     """
     named = Outputs(args.output, args.csv, args.json, args.timeline)
-    options = {args.model: "--model", args.label_bin: "--label-bin"} | named.options()
-    with options_named(options | dict.fromkeys(args.input, "--input")):
+    models = [("--model", args.model), ("--label-bin", args.label_bin)]
+    inputs = [("--input", name) for name in args.input]
+    with options_named([*models, *inputs, *named.options()]):
         labels = load_labels(args.label_bin)
         classifier = Classifier(args.model)
         classifier.card.require_labels(labels, args.label_bin)
         sources = find_sources(args.input)
         plans = plan_outputs(named, source_names(sources), names_several(args.input))
-    check_distinct(
-        [("--input", Path(source)) for source in sources]
-        + [("--model", args.model), ("--label-bin", args.label_bin)]
-        + [(option, path) for plan in plans for path, option in plan.options().items()]
-    )
+    inputs = [("--input", Path(source)) for source in sources]
+    check_distinct([*inputs, *models, *(pair for plan in plans for pair in plan.options())])
     return classifier, list(zip(sources, plans, strict=True))
 
 

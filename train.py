@@ -12,6 +12,7 @@ import argparse
 import platform
 import time
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from importlib import import_module
 from pathlib import Path
@@ -61,17 +62,19 @@ class TrainingFiles:
         """What went into the run and what came out of it."""
         return self.model.with_suffix(".json")
 
-    def options(self) -> dict[Path, str]:
-        """Return what asks for each file on the command line."""
-        return {
-            self.copy.with_suffix(".bin"): "--model's OpenVINO copy",
-            self.copy: "--model's OpenVINO copy",
-            self.record: "--model's record",
-            self.model: "--model",
-            self.label_bin: "--label-bin",
-            self.plot: "--plot",
-            self.cache: "--cache",
-        } | ({self.errors: "--errors"} if self.errors else {})
+    def options(self) -> list[tuple[str, Path]]:
+        """Return each file with what asks for it on the command line."""
+        errors = [("--errors", self.errors)] if self.errors else []
+        return [
+            ("--model's record", self.record),
+            ("--model's OpenVINO copy", self.copy),
+            ("--model's weights for OpenVINO", self.copy.with_suffix(".bin")),
+            ("--model", self.model),
+            ("--label-bin", self.label_bin),
+            ("--plot", self.plot),
+            ("--cache", self.cache),
+            *errors,
+        ]
 
 
 def train(
@@ -89,50 +92,49 @@ def train(
     `strict`, a file that cannot be decoded is an error. Raises `UserError` for what cannot be used.
     """
     # TensorFlow takes seconds to import, and who mistypes an option should not wait for it.
-    from sklearn.preprocessing import LabelBinarizer
-
     from activity.label_file import save_labels
     from activity.model_file import save_model
-    from activity.training import dataset
     from activity.training.backbone import INPUT_SIZE, FeatureExtractor, build_backbone
+    from activity.training.dataset import find_files, load, split
     from activity.training.evaluation import save_plot
     from activity.training.feature_cache import FeatureCache
     from activity.training.head import assemble, train_head
 
     started = time.monotonic()
-    data = dataset.load(dataset.find_files(folder, labels))
-    print_dataset(data)
-    if strict and data.skipped:
-        count = "1 file" if len(data.skipped) == 1 else f"{len(data.skipped)} files"
-        raise UserError(f"{count} cannot be decoded (--strict); remove what is named above")
-    parts = dataset.split(data, settings)
+    data = load(find_files(folder, labels))
+    print_dataset(data, strict)
+    train_part, test_part = split(data, settings)
     card = ModelCard(tuple(data.labels), settings.resize, INPUT_SIZE)
 
     base = build_backbone(weights)
-    extractor = FeatureExtractor(base, FeatureCache(files.cache), settings)
-    train_batches, test_batches = compute_features(extractor, *parts, card, settings)
-    head, history = train_head(train_batches, test_batches, settings)
-    probabilities = head.predict(test_batches, verbose=0)
-    scores = print_scores(parts[1], probabilities, card, files)
+    with closing(FeatureCache(files.cache)) as cache:
+        extractor = FeatureExtractor(base, cache, settings)
+        train_batches, test_batches = compute_features(
+            extractor, train_part, test_part, card, settings
+        )
+        head, history = train_head(train_batches, test_batches, settings)
+        probabilities = head.predict(test_batches, verbose=0)
+    scores = {"test": print_scores(test_part, probabilities, card, files)}
 
-    save_labels(LabelBinarizer().fit(data.labels), files.label_bin)
     model = assemble(base, head)
+    save_labels(card.labels, files.label_bin)
     save_model(model, files.model, card)
-    copy_scores = save_copy(model, *parts, probabilities, card, files, settings)
+    scores["copy_test"] = save_copy(
+        model, train_part, test_part, probabilities, card, files, settings
+    )
     save_plot(history, files.plot)
+    mistakes = save_mistakes(test_part, probabilities, card, files)
     record = {
-        "version": __version__,
-        "settings": asdict(settings),
-        "weights": weights,
-        "files": asdict(files),
+        "arguments": {"dataset": folder, "labels": labels, "weights": weights, "strict": strict}
+        | asdict(files)
+        | asdict(settings),
         "data": data.record(),
-        "training_images": len(parts[0]),
+        "training_images": len(train_part),
         **scores,
-        "copy_test": copy_scores,
+        "mistakes": mistakes,
         "history": history,
         "seconds": round(time.monotonic() - started, 1),
-        "versions": {"python": platform.python_version()}
-        | {name: import_module(name).__version__ for name in PACKAGES},
+        "versions": versions(),
     }
     save_json(record, files.record)
     return record
@@ -171,25 +173,19 @@ def print_scores(
     card: ModelCard,
     files: TrainingFiles,
 ) -> dict[str, Any]:
-    """Say how good the model is on the test part, and which of its images it gets wrong."""
-    from activity.training import evaluation, mistakes
-    from activity.training.dataset import plain_images
+    """Say how good the model is on the test part; return the scores."""
+    from activity.training.evaluation import class_indices, evaluate
 
-    truth = evaluation.class_indices(test_part, card.labels)
-    scores, text = evaluation.evaluate(truth, probabilities.argmax(axis=1), card.labels)
+    truth, predicted = class_indices(test_part, card.labels), probabilities.argmax(axis=1)
+    scores, text = evaluate(truth, predicted, card.labels)
     print(f"\n{text}\n")
-    wrong = mistakes.find_mistakes(test_part, probabilities, card.labels)
+    wrong = int((truth != predicted).sum())
     if wrong:
         look = "" if files.errors else ", --errors FILE.png shows them"
-        print(
-            f"{len(wrong)} of {len(test_part)} have a wrong label: {files.record} lists them{look}"
-        )
+        print(f"{wrong} of {len(test_part)} have a wrong label: {files.record} lists them{look}")
     if scores["accuracy"] < LOW_ACCURACY:
         print(LOW_ACCURACY_HINT)
-    if files.errors:
-        images = plain_images([mistake.picture for mistake in wrong], card.resize, card.input_size)
-        mistakes.save_contact_sheet(wrong, images, len(test_part), files.errors)
-    return {"test": scores, "mistakes": [mistake.record() for mistake in wrong]}
+    return scores
 
 
 def save_copy(
@@ -226,8 +222,35 @@ def save_copy(
     return scores
 
 
-def print_dataset(data: "Dataset") -> None:
-    """Print what was found for each class, and every file that deserves a look."""
+def save_mistakes(
+    test_part: "Sequence[Picture]",
+    probabilities: "np.ndarray",
+    card: ModelCard,
+    files: TrainingFiles,
+) -> list[dict[str, Any]]:
+    """Draw the test images with a wrong label, if that is wanted; return what is known of them."""
+    from activity.training.dataset import plain_images
+    from activity.training.mistakes import find_mistakes, save_contact_sheet
+
+    wrong = find_mistakes(test_part, probabilities, card.labels)
+    if files.errors:
+        images = plain_images([mistake.picture for mistake in wrong], card.resize, card.input_size)
+        save_contact_sheet(wrong, images, len(test_part), files.errors)
+    return [mistake.record() for mistake in wrong]
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of this project, of Python and of what the results depend on."""
+    return {"activity": __version__, "python": platform.python_version()} | {
+        name: import_module(name).__version__ for name in PACKAGES
+    }
+
+
+def print_dataset(data: "Dataset", strict: bool) -> None:
+    """Print what was found for each class, and every file that deserves a look.
+
+    If `strict`, raise `UserError` where one of them cannot be decoded.
+    """
     widest = max(len(label) for label in ["class", *data.labels])
     print(f"{'class':{widest}}   files  decoded  distinct")
     for label in data.labels:
@@ -237,6 +260,9 @@ def print_dataset(data: "Dataset") -> None:
         print(f"skipped {str(file.path)!r}: {file.reason}")
     for pictures in data.in_two_classes():
         print(f"the same picture in two classes: {', '.join(repr(str(p.path)) for p in pictures)}")
+    if strict and data.skipped:
+        count = "1 file" if len(data.skipped) == 1 else f"{len(data.skipped)} files"
+        raise UserError(f"{count} cannot be decoded (--strict); remove what is named above")
 
 
 def main() -> int:
@@ -247,8 +273,8 @@ def main() -> int:
         resize=args.resize, views=args.views, epochs=args.epochs, precision=args.precision,
         seed=args.seed,
     )  # fmt: skip
-    options = {args.dataset: "--dataset", "labels": "--labels", "weights": "--weights"}
-    with options_named(options | files.options()):
+    settings_named = [("--labels", "labels"), ("--weights", "weights")]
+    with options_named([("--dataset", args.dataset), *settings_named, *files.options()]):
         check(args, files)
         train(
             args.dataset, files, settings,
@@ -266,14 +292,11 @@ def check(args: argparse.Namespace, files: TrainingFiles) -> None:
         raise UserError(
             f"{args.dataset} is not a folder; name one that holds a folder a class", args.dataset
         )
-    outputs = files.options()
-    check_distinct(
-        [(name, path) for path, name in outputs.items()] + [("--weights", Path(args.weights))]
-    )
-    for path in outputs:
+    check_distinct([*files.options(), ("--weights", Path(args.weights))])
+    for _, path in files.options():
         check_output(path, PICTURES if path in (files.plot, files.errors) else ())
     if args.weights != "imagenet":
-        with options_named({Path(args.weights): "--weights"}):
+        with options_named([("--weights", args.weights)]):
             check_input(Path(args.weights), "name one, or 'imagenet'")
 
 

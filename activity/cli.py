@@ -5,7 +5,7 @@ import math
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NoReturn
@@ -73,9 +73,9 @@ def file_path(text: str) -> Path:
 
 
 @contextmanager
-def options_named(options: Mapping[Any, str]) -> Iterator[None]:
-    """Put the option that a value came from in front of each `UserError` about that value."""
-    by_value = {str(value): option for value, option in options.items()}
+def options_named(options: Iterable[tuple[str, object]]) -> Iterator[None]:
+    """Put the option in front of each `UserError` about its value, of (option, value) pairs."""
+    by_value = {str(value): option for option, value in options}
     try:
         yield
     except UserError as error:

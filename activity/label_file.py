@@ -10,16 +10,13 @@ import re
 import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 import numpy as np
 
 from activity.errors import UserError, cannot_be_read
 from activity.files import check_input, written_whole
 from activity.text import one_line
-
-if TYPE_CHECKING:
-    from sklearn.preprocessing import LabelBinarizer
 
 UNPRINTABLE = ("Cc", "Cs", "Zl", "Zp")  # control characters, halves of characters, line breaks
 
@@ -37,10 +34,12 @@ def check_class_names(labels: Sequence[str]) -> None:
         raise ValueError("two classes have the same name")
 
 
-def save_labels(binarizer: "LabelBinarizer", path: Path) -> None:
-    """Pickle a scikit-learn `LabelBinarizer`, as the tutorial does."""
+def save_labels(labels: Sequence[str], path: Path) -> None:
+    """Pickle a scikit-learn `LabelBinarizer` of these class names, as the tutorial does."""
+    from sklearn.preprocessing import LabelBinarizer
+
     with written_whole(path) as partial:
-        partial.write_bytes(pickle.dumps(binarizer, protocol=4))
+        partial.write_bytes(pickle.dumps(LabelBinarizer().fit(labels), protocol=4))
 
 
 def load_labels(path: Path) -> list[str]:

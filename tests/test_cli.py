@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from activity import cli
+from activity.text import printable
 
 
 @pytest.mark.parametrize(("text", "value"), [("0", 0), ("0.25", 0.25), ("1e0", 1)])
@@ -36,15 +37,15 @@ def test_whole_numbers_out_of_bounds(text: str) -> None:
 
 @given(st.text())
 def test_what_is_printed_cannot_move_the_cursor(text: str) -> None:
-    shown = cli.printable(text)
+    shown = printable(text)
     assert shown.isprintable()
-    assert cli.printable(shown) == shown
+    assert printable(shown) == shown
     if text.isprintable():
         assert shown == text
 
 
 def test_control_characters_stay_visible() -> None:
-    assert cli.printable("a\x1b[2J\r\nb\u202e\udcff") == r"a\x1b[2J\r\nb\u202e\udcff"
+    assert printable("a\x1b[2J\r\nb\u202e\udcff") == r"a\x1b[2J\r\nb\u202e\udcff"
 
 
 def advance(total: int | None) -> None:
@@ -100,13 +101,14 @@ def test_quiet_progress_says_nothing(
     assert capsys.readouterr().err == ""
 
 
-@pytest.mark.parametrize("script", ["train.py", "predict_video.py"])
-def test_a_machine_without_what_opencv_needs(tmp_path: Path, script: str) -> None:
+@pytest.mark.parametrize("arguments", [["train.py", "-d", "."], ["predict_video.py", "--help"]])
+def test_a_machine_without_what_opencv_needs(tmp_path: Path, arguments: list[str]) -> None:
     reason = "libGL.so.1: cannot open shared object file"
     (tmp_path / "cv2.py").write_text(f"raise ImportError({reason!r})")
     done = subprocess.run(
-        [sys.executable, ROOT / script, "--help"],
-        capture_output=True, text=True, env=os.environ | {"PYTHONPATH": str(tmp_path)},
+        [sys.executable, ROOT / arguments[0], *arguments[1:]],
+        cwd=tmp_path, env=os.environ | {"PYTHONPATH": str(tmp_path)},
+        capture_output=True, text=True,
     )  # fmt: skip
     assert done.returncode == 1
     assert done.stderr.startswith(f"error: OpenCV cannot be loaded ({reason}); install ")

@@ -62,8 +62,8 @@ def test_the_record_agrees_with_what_was_said(trained: Path) -> None:
     assert f"test part: 12 images, accuracy {test['accuracy']:.1%}" in said
     assert record["training_images"] == 36
     assert record["data"]["classes"]["tennis"] == {"files": 16, "decoded": 16, "distinct": 16}
-    assert record["settings"]["epochs"] == 40
-    assert record["version"] == __version__
+    assert record["arguments"]["epochs"] == 40
+    assert record["versions"]["activity"] == __version__
     assert set(record["versions"]) >= {"python", "tensorflow", "keras", "cv2"}
     assert {len(values) for values in record["history"].values()} == {40}
     assert record["history"]["val_accuracy"][-1] == pytest.approx(test["accuracy"])

@@ -257,7 +257,10 @@ def test_keys_without_an_image_come_out_in_their_turn(base: keras.Model) -> None
         found = dict(engine.stream(items))
         assert list(found) == list(range(7))
         for number, image in items:
-            assert np.array_equal(found[number], None if image is None else expected[number])
+            if image is None:
+                assert found[number] is None
+            else:
+                assert np.array_equal(found[number], expected[number])  # type: ignore[arg-type]
 
 
 def test_fragile_operations_stay_in_float(base: keras.Model) -> None:

@@ -23,7 +23,7 @@ def main() -> None:
     if timeline is None:
         raise SystemExit("run the two commands first that this script's docstring names")
     width = (timeline.shape[1] - (len(FRAMES) - 1) * GAP) // len(FRAMES)
-    rows = []
+    rows: list[np.ndarray] = []
     for name in ("tennis_1frame.avi", "tennis_128avg.avi"):
         capture = cv2.VideoCapture(str(OUTPUT / name))
         frames = []

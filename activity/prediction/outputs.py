@@ -58,9 +58,9 @@ class Outputs:
         """Return the files that are wanted, by their kind."""
         return {kind: path for kind, path in asdict(self).items() if path}
 
-    def options(self) -> dict[Path, str]:
-        """Return the option that asks for each file on the command line."""
-        return {path: f"--{kind}" for kind, path in self.wanted().items()}
+    def options(self) -> list[tuple[str, Path]]:
+        """Return each file with the option that asks for it on the command line."""
+        return [(f"--{kind}", path) for kind, path in self.wanted().items()]
 
     def check(self) -> None:
         """Make their folders; raise `UserError` if one of the files could not be written."""

@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from activity.quiet import opencv  # noqa: F401 (imutils imports OpenCV, too)
+
+# isort: split
 import numpy as np
 from imutils.paths import list_files
 from scipy.sparse.csgraph import connected_components

@@ -35,6 +35,10 @@ class FeatureCache:
                 "(key BLOB PRIMARY KEY, vector BLOB NOT NULL, checksum INTEGER NOT NULL)"
             )
 
+    def close(self) -> None:
+        """Close the file; nothing can be read or written any more."""
+        self._database.close()
+
     def __contains__(self, key: bytes) -> bool:
         return self._read(key) is not None
 
