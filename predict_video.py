@@ -89,13 +89,14 @@ def label_video(
             return None
         summary = ClipSummary(labels, reader.fps)
         window = preview.begin(title, reader.fps) if preview else Unwanted()
+        # What is entered first ends last: the timeline is drawn once the video is whole.
         with (
             optional(
                 outputs.timeline,
                 lambda path: timeline_picture(path, title, summary, labels, reader.fps),
             ) as timeline,
             optional(
-                outputs.output, lambda path: video_writer(path, reader.fps, reader.decoded)
+                outputs.output, lambda path: video_writer(path, reader.fps, begin=reader.decoded)
             ) as video,
             optional(outputs.csv, lambda path: frame_table(path, labels)) as table,
             closing(label_frames(reader, engine, classifier.card, settings)) as frames,
@@ -132,8 +133,11 @@ def label_frames(
 def main() -> int:
     """Run the script; return the exit code: 0, 1 if a clip failed, 128 plus a signal's number."""
     args = parse_args()
-    settings = Settings(args.size, args.min_probability, args.start, args.end, args.stride)
-    classifier, clips = check(args)
+    settings = Settings(
+        size=args.size, min_probability=args.min_probability,
+        start=args.start, end=args.end, stride=args.stride,
+    )  # fmt: skip
+    classifier, clips = plan(args)
     several = names_several(args.input)
     table = SummaryTable([source for source, _ in clips], classifier.card.labels)
     stop = Stop()
@@ -166,12 +170,12 @@ def main() -> int:
     return 128 + stop.signal if stop.signal else int(failed)
 
 
-def check(args: argparse.Namespace) -> tuple[Classifier, list[tuple[str, Outputs]]]:
+def plan(args: argparse.Namespace) -> tuple[Classifier, list[tuple[str, Outputs]]]:
     """Return the model, not yet loaded, and the clips with the files to make from each.
 
     What can go wrong is found out here, before the model is loaded, which takes seconds with Keras.
     """
-    named = Outputs(args.output, args.csv, args.json, args.timeline)
+    named = Outputs(output=args.output, csv=args.csv, json=args.json, timeline=args.timeline)
     models = [("--model", args.model), ("--label-bin", args.label_bin)]
     inputs = [("--input", name) for name in args.input]
     with options_named([*models, *inputs, *named.options()]):

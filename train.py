@@ -53,7 +53,7 @@ class TrainingFiles:
     cache: Path = Path(".cache/features.sqlite")  # features of earlier runs, read as well
 
     @property
-    def copy(self) -> Path:
+    def openvino(self) -> Path:
         """The model's copy for OpenVINO; its weights (.bin) stand beside it."""
         return self.model.with_suffix(".xml")
 
@@ -67,14 +67,19 @@ class TrainingFiles:
         errors = [("--errors", self.errors)] if self.errors else []
         return [
             ("--model's record", self.record),
-            ("--model's OpenVINO copy", self.copy),
-            ("--model's weights for OpenVINO", self.copy.with_suffix(".bin")),
+            ("--model's OpenVINO copy", self.openvino),
+            ("--model's weights for OpenVINO", self.openvino.with_suffix(".bin")),
             ("--model", self.model),
             ("--label-bin", self.label_bin),
             ("--plot", self.plot),
             ("--cache", self.cache),
             *errors,
         ]
+
+    def check(self) -> None:
+        """Make their folders; raise `UserError` if one of the files could not be written."""
+        for _, path in self.options():
+            check_output(path, PICTURES if path in (self.plot, self.errors) else ())
 
 
 def train(
@@ -101,6 +106,7 @@ def train(
     from activity.training.head import assemble, train_head
 
     started = time.monotonic()
+    files.check()
     data = load(find_files(folder, labels))
     print_dataset(data, strict)
     train_part, test_part = split(data, settings)
@@ -213,9 +219,9 @@ def save_copy(
         pictures = conversion.calibration_pictures(train_part, settings)
         images = plain_images(pictures, card.resize, card.input_size)
         converted = conversion.quantize(converted, images)
-    save_openvino_model(converted, files.copy, card)
+    save_openvino_model(converted, files.openvino, card)
     images = plain_images(test_part, card.resize, card.input_size)
-    copied = np.stack([row for _, row in load_engine(files.copy).stream(enumerate(images))])
+    copied = np.stack([row for _, row in load_engine(files.openvino).stream(enumerate(images))])
     truth = evaluation.class_indices(test_part, card.labels)
     scores, text = evaluation.compare(settings.precision, truth, probabilities, copied)
     print(f"{text}\n")
@@ -280,7 +286,14 @@ def main() -> int:
             args.dataset, files, settings,
             labels=args.labels, weights=args.weights, strict=args.strict,
         )  # fmt: skip
-    for path in (files.model, files.copy, files.label_bin, files.plot, files.errors, files.record):
+    for path in (
+        files.model,
+        files.openvino,
+        files.label_bin,
+        files.plot,
+        files.errors,
+        files.record,
+    ):
         if path:
             print(f"wrote {path}")
     return 0
@@ -293,8 +306,7 @@ def check(args: argparse.Namespace, files: TrainingFiles) -> None:
             f"{args.dataset} is not a folder; name one that holds a folder a class", args.dataset
         )
     check_distinct([*files.options(), ("--weights", Path(args.weights))])
-    for _, path in files.options():
-        check_output(path, PICTURES if path in (files.plot, files.errors) else ())
+    files.check()
     if args.weights != "imagenet":
         with options_named([("--weights", args.weights)]):
             check_input(Path(args.weights), "name one, or 'imagenet'")

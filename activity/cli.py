@@ -75,13 +75,13 @@ def file_path(text: str) -> Path:
 @contextmanager
 def options_named(options: Iterable[tuple[str, object]]) -> Iterator[None]:
     """Put the option in front of each `UserError` about its value, of (option, value) pairs."""
-    by_value = {str(value): option for option, value in options}
+    by_value = {value: option for option, value in options}
     try:
         yield
     except UserError as error:
-        if str(error.about) not in by_value:
+        if error.about not in by_value:
             raise
-        raise UserError(f"{by_value[str(error.about)]} {error}") from error
+        raise UserError(f"{by_value[error.about]} {error}") from error
 
 
 class Progress(tqdm):  # type: ignore[misc]

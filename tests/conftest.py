@@ -18,6 +18,7 @@ import pytest
 from hypothesis import settings
 
 from activity import cli
+from activity.prediction.classifier import Classifier
 from activity.prediction.reader import Frame, VideoReader
 from activity.quiet.opencv import cv2
 
@@ -27,6 +28,8 @@ settings.load_profile("any machine")
 
 ROOT = Path(__file__).parents[1]
 SHARED = ROOT.parent / "shared"
+# The model that comes with the project, where any will do.
+BUNDLED = ("-m", ROOT / "model/activity.xml", "-l", ROOT / "model/lb.pickle")
 COLOURS = {"football": (40, 160, 40), "tennis": (60, 90, 200), "weight_lifting": (120, 120, 120)}
 
 
@@ -127,6 +130,12 @@ def write_clip(
         writer.write(np.full((*size, 3), 40 + 5 * (index % 40), np.uint8))
     writer.release()
     return path
+
+
+@pytest.fixture(scope="session")
+def classifier() -> Classifier:
+    """Return the bundled model, loaded once."""
+    return Classifier(ROOT / "model/activity.xml")
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,12 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from conftest import frames, run_script
+from conftest import frames, rows
+
+from activity.errors import UserError
+from activity.prediction.classifier import Classifier
+from activity.prediction.outputs import Outputs
+from predict_video import label_video
 
 pytestmark = pytest.mark.skipif(
     any(shutil.which(tool) is None for tool in ("ffmpeg", "ffprobe")),
@@ -40,6 +45,7 @@ WITHOUT_FRAMES = {
     "audio_only.mp4", "empty.mp4", "text.mp4",
     "whole_10.mp4", "whole_50.mp4", "whole_90.mp4",
 }  # fmt: skip
+CUT = ("whole.mp4", "fast.mp4", "whole.avi", "whole.mkv")
 CLAIM_MORE = {
     "hours.avi", "noise.mp4",
     *(f"{name}_{share}{ending}" for share in (10, 50, 90)
@@ -62,6 +68,11 @@ def count(path: Path) -> int:
     return int(words[0]) if words else 0
 
 
+def cut(name: str, share: int) -> str:
+    """Return the name of a clip of which so many percent are left."""
+    return f"{Path(name).stem}_{share}{Path(name).suffix}"
+
+
 @pytest.fixture(scope="module")
 def clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Make a folder of them."""
@@ -69,11 +80,10 @@ def clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name, options in ENCODED.items():
         ffmpeg("-f", "lavfi", "-i", SOURCE, *options.split(), str(folder / name))
     ffmpeg("-f", "lavfi", "-i", "sine=duration=2", str(folder / "audio_only.mp4"))
-    for name in ("whole.mp4", "fast.mp4", "whole.avi", "whole.mkv"):
+    for name in CUT:
         content = (folder / name).read_bytes()
         for share in (10, 50, 90):
-            cut = folder / f"{Path(name).stem}_{share}{Path(name).suffix}"
-            cut.write_bytes(content[: len(content) * share // 100])
+            (folder / cut(name, share)).write_bytes(content[: len(content) * share // 100])
     (folder / "sizes.ts").write_bytes(
         (folder / "small.ts").read_bytes() + (folder / "large.ts").read_bytes()
     )
@@ -101,35 +111,35 @@ def clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_each_is_labelled_as_far_as_it_decodes_or_refused_in_one_line(
-    clips: Path, tmp_path: Path
-) -> None:
-    done = run_script(
-        "predict_video.py", "-i", clips, "-o", tmp_path / "videos", "--json", tmp_path / "reports",
-        "--csv", tmp_path / "tables", "--timeline", tmp_path / "timelines", "--no-preview",
-    )  # fmt: skip
-    assert done.returncode == 1
-    errors = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
-    warnings = [line for line in done.stderr.splitlines() if line.startswith("warning: ")]
-    assert len(errors) + len(warnings) == len(done.stderr.splitlines())
-    assert {Path(line.split()[2]).name for line in errors} == WITHOUT_FRAMES
-    # The two streams of sizes.ts are one after the other, so it holds more than it claims.
-    assert {Path(line.split()[1].rstrip(":")).name for line in warnings} == {
-        *CLAIM_MORE, "sizes.ts",
-    }  # fmt: skip
+NAMES = [
+    *(name for name in ENCODED if name != "still.png"),
+    *(cut(name, share) for name in CUT for share in (10, 50, 90)),
+    "audio_only.mp4", "sizes.ts", "still.mp4", "empty.mp4", "text.mp4", "noise.mp4",
+    "fps_zero.avi", "fps_huge.avi", "fps_nan.avi", "hours.avi",
+]  # fmt: skip
 
-    labelled = {}
-    for path in (tmp_path / "reports").iterdir():
-        report = json.loads(path.read_text())
-        labelled[Path(report["clip"]["input"]).name] = report
-    assert set(labelled) == {path.name for path in clips.iterdir()} - WITHOUT_FRAMES
-    for name, report in labelled.items():
-        assert report["frames"] == count(clips / name) > 0, name
-        assert 0 < report["clip"]["fps"] <= 1000, name
-        video = tmp_path / report["outputs"]["output"]
-        if name != "8k.mp4":  # a gigabyte of frames
-            assert len(frames(video)) == report["frames"], name
-    for folder in ("videos", "tables", "timelines"):
-        written = list((tmp_path / folder).iterdir())
-        assert len(written) == len(labelled)
-        assert not [path for path in written if path.name.startswith(".")]
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", NAMES)
+def test_a_clip_is_labelled_as_far_as_it_decodes_or_refused(
+    name: str, clips: Path, classifier: Classifier, tmp_path: Path
+) -> None:
+    outputs = Outputs(
+        tmp_path / "v.avi", tmp_path / "t.csv", tmp_path / "r.json", tmp_path / "t.png"
+    )
+    if name in WITHOUT_FRAMES:
+        with pytest.raises(UserError, match="holds no frame that can be decoded"):
+            label_video(str(clips / name), classifier, outputs)
+        assert list(tmp_path.iterdir()) == []
+        return
+    result = label_video(str(clips / name), classifier, outputs)
+    assert result is not None
+    # The two streams of sizes.ts are one after the other, so it holds more than it claims.
+    assert bool(result.warnings) == (name in {*CLAIM_MORE, "sizes.ts"})
+    report = json.loads((tmp_path / "r.json").read_text())
+    assert report["frames"] == count(clips / name) > 0
+    assert 0 < report["clip"]["fps"] <= 1000
+    assert len(rows(tmp_path / "t.csv")) == report["frames"]
+    if name != "8k.mp4":  # a gigabyte of frames
+        assert len(frames(tmp_path / "v.avi")) == report["frames"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["r.json", "t.csv", "t.png", "v.avi"]

@@ -399,6 +399,7 @@ def test_filmed_upright_is_written_upright(trained: Path, tmp_path: Path) -> Non
         (["-i", "clip.avi", "-m", "xml.xml"], 1, "was not written by this version of train.py"),
         (["-i", "clip.avi", "--no-preview"], 1, "activity.bin is missing); train it again"),
         (["-i", "clip.avi", "-l", "none"], 1, "--label-bin none is not a file"),
+        (["-i", "none", "-l", "none"], 1, "--label-bin none is not a file"),
         (["-i", "clip.avi", "-l", "clip.avi"], 1, "is not a pickled LabelBinarizer"),
         (
             ["-i", "clip.avi", "-l", "two.pickle"],
@@ -412,7 +413,7 @@ def test_filmed_upright_is_written_upright(trained: Path, tmp_path: Path) -> Non
         ),
     ],
 )
-def test_mistakes_are_answered_in_one_line(
+def test_a_mistake_prints_one_line(
     arguments: list[str], code: int, message: str, trained: Path, tmp_path: Path
 ) -> None:
     write_clip(tmp_path / "clip.avi")

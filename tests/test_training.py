@@ -219,15 +219,15 @@ def test_the_assembled_model_keeps_nothing_of_the_training(
 def test_outputs_do_not_depend_on_the_batch(base: keras.Model) -> None:
     keras.utils.set_random_seed(0)
     model = assemble(base, build_head(3, SETTINGS))
-    images = np.random.default_rng(0).integers(0, 256, (19, 224, 224, 3), np.uint8)
+    images = np.random.default_rng(0).integers(0, 256, (9, 224, 224, 3), np.uint8)
     for make in (
         lambda size: KerasEngine(model, size),
         lambda size: OpenVINOEngine(convert(model), size),
         lambda size: OpenVINOEngine(convert(model), size, prompt=size == 1),
     ):
-        expected = outputs(make(32), images)
+        expected = outputs(make(8), images)
         assert len(expected) == len(images)
-        for size in (1, 2, 7, 16):
+        for size in (1, 3):
             assert np.array_equal(outputs(make(size), images), expected), size
 
 
