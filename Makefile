@@ -1,29 +1,36 @@
-# make demo: label the example clips with the model that comes with the project.
-# make test: everything that has to hold. Both in an environment of their own.
+# make demo: label the example clips with the bundled model.
+# make test: format, lint, types, and the tests of every day. make test-all: the slow tests, too.
+# Another Python: make test PYTHON=python3.13 VENV=.venv-3.13
 
 PYTHON ?= python3
-BIN := .venv/bin
+VENV ?= .venv
+BIN := $(VENV)/bin
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: demo test format
+.PHONY: demo test test-all check format
 
-demo: .venv/ready
+demo: $(VENV)/ready
 	@$(BIN)/python predict_video.py --input example_clips \
 		--output output --timeline output --json output --overwrite --no-preview
 
-test: .venv/ready-to-test
+test: check
+	$(BIN)/pytest --numprocesses 2 -m "not slow"
+
+test-all: check
+	$(BIN)/pytest --numprocesses 2
+
+check: $(VENV)/ready-to-test
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/pytest
 
-format: .venv/ready-to-test
+format: $(VENV)/ready-to-test
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-.venv/ready: requirements.txt constraints.txt
-	@echo "installing into .venv, which takes a few minutes the first time"
-	@$(PYTHON) -m venv .venv
+$(VENV)/ready: requirements.txt constraints.txt
+	@echo "installing into $(VENV), which takes a few minutes the first time"
+	@$(PYTHON) -m venv $(VENV)
 	@$(INSTALL) -r requirements.txt
 	@$(BIN)/python -c "import cv2" 2>/dev/null || { \
 		echo "no libGL or GLib on this machine: taking OpenCV without a preview window"; \
@@ -31,6 +38,6 @@ format: .venv/ready-to-test
 		$(INSTALL) "opencv-python-headless>=5.0,<6"; }
 	@touch $@
 
-.venv/ready-to-test: requirements-dev.txt .venv/ready
+$(VENV)/ready-to-test: requirements-dev.txt $(VENV)/ready
 	@$(INSTALL) -r requirements-dev.txt
 	@touch $@

@@ -53,7 +53,7 @@ with one_line_errors():  # OpenCV may lack libraries of the system
     from activity.prediction.stop import Stop
     from activity.prediction.summary import ClipSummary
     from activity.prediction.table import frame_table
-    from activity.prediction.timeline import timeline_picture
+    from activity.prediction.timeline import timeline_of
     from activity.prediction.writer import video_writer
     from activity.streams import latest, prefetch
 
@@ -87,17 +87,13 @@ def label_video(
         engine = classifier.engine(prompt=reader.live or settings.stride > 1)
         if stop.wanted:
             return None
-        summary = ClipSummary(labels, reader.fps)
-        window = preview.begin(title, reader.fps) if preview else Unwanted()
+        fps, begin = reader.fps, reader.decoded
+        summary = ClipSummary(labels, fps)
+        window = preview.begin(title, fps) if preview else Unwanted()
         # What is entered first ends last: the timeline is drawn once the video is whole.
         with (
-            optional(
-                outputs.timeline,
-                lambda path: timeline_picture(path, title, summary, labels, reader.fps),
-            ) as timeline,
-            optional(
-                outputs.output, lambda path: video_writer(path, reader.fps, begin=reader.decoded)
-            ) as video,
+            optional(outputs.timeline, lambda path: timeline_of(path, title, summary)) as timeline,
+            optional(outputs.output, lambda path: video_writer(path, fps, begin)) as video,
             optional(outputs.csv, lambda path: frame_table(path, labels)) as table,
             closing(label_frames(reader, engine, classifier.card, settings)) as frames,
             Progress(reader.expected, "frames", title, quiet) as progress,
@@ -113,8 +109,7 @@ def label_video(
                     break
             seconds = time.monotonic() - started
     if outputs.json:
-        record = json_record(source, reader, classifier, settings, outputs, summary)
-        save_json(record, outputs.json)
+        save_json(json_record(source, reader, classifier, settings, outputs, summary), outputs.json)
     return ClipResult.of(source, reader, outputs.output, summary, seconds, cut=stop.wanted)
 
 

@@ -22,7 +22,8 @@ from activity import __version__
 from activity.cli import Parser, Progress, file_path, options_named, run, whole_number
 from activity.errors import UserError
 from activity.files import PICTURES, check_distinct, check_input, check_output, save_json
-from activity.model_file import RESIZE_RULES, ModelCard
+from activity.label_file import save_labels
+from activity.model_file import RESIZE_RULES, ModelCard, save_model, save_openvino_model
 from activity.training.settings import Settings
 
 if TYPE_CHECKING:
@@ -91,14 +92,12 @@ def train(
     weights: str = "imagenet",
     strict: bool = False,
 ) -> dict[str, Any]:
-    """Train on the folders named `labels` (["all"]: every one) below `folder`; return the record.
+    """Train on the folders named `labels` (["all"]: every one) in `folder`; return the record.
 
-    `weights` of the base are "imagenet", which Keras downloads once, or the path of a file. With
-    `strict`, a file that cannot be decoded is an error. Raises `UserError` for what cannot be used.
+    `weights` are "imagenet", which Keras downloads once, or the path of a file. If `strict`, a file
+    that cannot be decoded is an error. Raises `UserError` for what cannot be used.
     """
     # TensorFlow takes seconds to import, and who mistypes an option should not wait for it.
-    from activity.label_file import save_labels
-    from activity.model_file import save_model
     from activity.training.backbone import INPUT_SIZE, FeatureExtractor, build_backbone
     from activity.training.dataset import find_files, load, split
     from activity.training.evaluation import save_plot
@@ -115,33 +114,22 @@ def train(
     base = build_backbone(weights)
     with closing(FeatureCache(files.cache)) as cache:
         extractor = FeatureExtractor(base, cache, settings)
-        train_batches, test_batches = compute_features(
-            extractor, train_part, test_part, card, settings
-        )
-        head, history = train_head(train_batches, test_batches, settings)
-        probabilities = head.predict(test_batches, verbose=0)
-    scores = {"test": print_scores(test_part, probabilities, card, files)}
+        batches = compute_features(extractor, train_part, test_part, card, settings)
+        head, history = train_head(*batches, settings)
+        probabilities = head.predict(batches[1], verbose=0)
+    scores = print_scores(test_part, probabilities, card, files)
 
     model = assemble(base, head)
     save_labels(card.labels, files.label_bin)
     save_model(model, files.model, card)
-    scores["copy_test"] = save_copy(
-        model, train_part, test_part, probabilities, card, files, settings
-    )
+    copy_scores = save_copy(model, train_part, test_part, probabilities, card, files, settings)
     save_plot(history, files.plot)
     mistakes = save_mistakes(test_part, probabilities, card, files)
-    record = {
-        "arguments": {"dataset": folder, "labels": labels, "weights": weights, "strict": strict}
-        | asdict(files)
-        | asdict(settings),
-        "data": data.record(),
-        "training_images": len(train_part),
-        **scores,
-        "mistakes": mistakes,
-        "history": history,
-        "seconds": round(time.monotonic() - started, 1),
-        "versions": versions(),
-    }
+    arguments = {"dataset": folder, "labels": labels, "weights": weights, "strict": strict}
+    record: dict[str, Any] = {"arguments": arguments | asdict(files) | asdict(settings)}
+    record |= {"data": data.record(), "training_images": len(train_part), "history": history}
+    record |= {"test": scores, "mistakes": mistakes, "copy_test": copy_scores}
+    record |= {"seconds": round(time.monotonic() - started, 1), "versions": versions()}
     save_json(record, files.record)
     return record
 
@@ -210,7 +198,6 @@ def save_copy(
     import numpy as np
 
     from activity.engine import load_engine
-    from activity.model_file import save_openvino_model
     from activity.training import conversion, evaluation
     from activity.training.dataset import plain_images
 

@@ -119,7 +119,6 @@ NAMES = [
 ]  # fmt: skip
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_a_clip_is_labelled_as_far_as_it_decodes_or_refused(
     name: str, clips: Path, classifier: Classifier, tmp_path: Path

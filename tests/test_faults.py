@@ -21,7 +21,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import ROOT, frame, frames, rows, run_script, write_clip
+from conftest import BUNDLED, ROOT, frame, frames, rows, run_process, write_clip
 
 from activity.errors import UserError
 from activity.files import save_json
@@ -154,14 +154,14 @@ def test_a_full_disk_is_an_error_that_leaves_what_was_there(
 
 
 @pytest.mark.parametrize("size", [1_000, 50_000])
-def test_prediction_on_a_full_disk(trained: Path, tmp_path: Path, size: int) -> None:
+def test_prediction_on_a_full_disk(tmp_path: Path, size: int) -> None:
     """The table fails first, or the video once its frames are counted."""
     clip = write_clip(tmp_path / "clip.avi", frames=200)
     (tmp_path / "out").mkdir()
     done = subprocess.run(
         [
-            sys.executable, ROOT / "predict_video.py", "-m", trained / "model/activity.xml",
-            "-l", trained / "model/lb.pickle", "-i", clip, "-o", "out/v.avi", "--no-preview",
+            sys.executable, ROOT / "predict_video.py", *BUNDLED, "-i", clip, "--no-preview",
+            "-o", "out/v.avi",
             "--csv", "out/t.csv", "--json", "out/r.json", "--timeline", "out/t.png",
         ],
         cwd=tmp_path, capture_output=True, text=True,
@@ -176,6 +176,7 @@ def test_prediction_on_a_full_disk(trained: Path, tmp_path: Path, size: int) -> 
         assert len(rows(tmp_path / "out" / "t.csv")) == 200
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("size", "named"), [(20_000, "--cache"), (5_000_000, "activity.keras")])
 def test_training_on_a_full_disk(
     dataset_folder: Path, random_weights: Path, tmp_path: Path, size: int, named: str
@@ -238,14 +239,14 @@ def killed(command: list[object], folder: Path, seconds: float) -> bool:
     return running
 
 
-def test_killed_predictions_leave_nothing_under_a_final_name(trained: Path, tmp_path: Path) -> None:
+@pytest.mark.slow
+def test_killed_predictions_leave_nothing_under_a_final_name(tmp_path: Path) -> None:
     clip = write_clip(tmp_path / "clip.avi", frames=400)
-    model = ["-m", trained / "model/activity.xml", "-l", trained / "model/lb.pickle"]
-    command = [*model, "-i", clip, "--no-preview", "--overwrite"]
+    command = [*BUNDLED, "-i", clip, "--no-preview", "--overwrite"]
     outputs = ["-o", "v.avi", "--csv", "t.csv", "--json", "r.json", "--timeline", "t.png"]
     (tmp_path / "undisturbed").mkdir()
     started = time.monotonic()
-    done = run_script("predict_video.py", *command, *outputs, cwd=tmp_path / "undisturbed")
+    done = run_process("predict_video.py", *command, *outputs, cwd=tmp_path / "undisturbed")
     seconds = time.monotonic() - started
     assert done.returncode == 0, done.stderr
 
@@ -261,13 +262,14 @@ def test_killed_predictions_leave_nothing_under_a_final_name(trained: Path, tmp_
     # The frames that were written before a kill can be had: an .avi needs no index to be read.
     partials = [path for path in folder.glob(".v.*.partial.avi") if path.stat().st_size > 300_000]
     assert all(len(frames(path)) > 50 for path in partials)
-    done = run_script("predict_video.py", *command, *outputs, cwd=folder)
+    done = run_process("predict_video.py", *command, *outputs, cwd=folder)
     assert done.returncode == 0, done.stderr
     for name in ("t.csv", "r.json"):
         assert (folder / name).read_text() == (tmp_path / "undisturbed" / name).read_text()
     assert len(frames(folder / "v.avi")) == 400
 
 
+@pytest.mark.slow
 def test_killed_trainings_go_on_from_what_they_had(
     dataset_folder: Path, random_weights: Path, tmp_path: Path
 ) -> None:
@@ -277,7 +279,7 @@ def test_killed_trainings_go_on_from_what_they_had(
     ]  # fmt: skip
     (tmp_path / "undisturbed").mkdir()
     started = time.monotonic()
-    done = run_script("train.py", *arguments, cwd=tmp_path / "undisturbed")
+    done = run_process("train.py", *arguments, cwd=tmp_path / "undisturbed")
     seconds = time.monotonic() - started
     assert done.returncode == 0, done.stderr
 
@@ -296,7 +298,7 @@ def test_killed_trainings_go_on_from_what_they_had(
             assert now.items() >= cached.items()  # nothing that was computed is lost
             cached = now
     assert hit >= KILLS // 2
-    done = run_script("train.py", *arguments, cwd=folder)
+    done = run_process("train.py", *arguments, cwd=folder)
     assert done.returncode == 0, done.stderr
     total = len(features(tmp_path / "undisturbed" / ".cache/features.sqlite"))
     assert f", {total - len(cached)} to compute" in done.stdout
@@ -311,13 +313,12 @@ def test_killed_trainings_go_on_from_what_they_had(
         assert first[key] == second[key]
 
 
-def test_two_runs_with_the_same_output(trained: Path, tmp_path: Path) -> None:
+def test_two_runs_with_the_same_output(tmp_path: Path) -> None:
     """The one that ends last has its file there, whole; neither sees the other's half."""
     clip = write_clip(tmp_path / "clip.avi", frames=200)
     command: list[str | Path] = [
-        sys.executable, ROOT / "predict_video.py", "-m", trained / "model/activity.xml",
-        "-l", trained / "model/lb.pickle", "-i", clip, "-o", "v.avi", "--csv", "t.csv",
-        "--no-preview",
+        sys.executable, ROOT / "predict_video.py", *BUNDLED, "-i", clip, "--no-preview",
+        "-o", "v.avi", "--csv", "t.csv",
     ]  # fmt: skip
     both = [
         subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import ROOT, frames, picture, rows, run_script, without_progress
+from conftest import BUNDLED, ROOT, frames, picture, rows, run_script, without_progress
 
 from activity.prediction import reader
 from activity.prediction.reader import VideoReader
@@ -68,14 +68,12 @@ def court(count: int, size: tuple[int, int] = SIZE) -> list[np.ndarray]:
     return [picture("tennis", index, size) for index in range(count)]
 
 
-def test_a_live_source_is_followed_and_stale_frames_are_dropped(
-    trained: Path, tmp_path: Path
-) -> None:
+def test_a_live_source_is_followed_and_stale_frames_are_dropped(tmp_path: Path) -> None:
     """Ten times as many frames a second as the model manages: the run ends with the stream."""
     with camera(court(20) * 100, fps=400.0) as address:
         done = run_script(
-            "predict_video.py", "-m", trained / "model/activity.model", "--csv", "frames.csv",
-            "-l", trained / "model/lb.pickle", "-i", address, "--no-preview", cwd=tmp_path,
+            "predict_video.py", *BUNDLED, "-i", address, "--csv", "frames.csv",
+            "--no-preview", cwd=tmp_path,
         )  # fmt: skip
     assert done.returncode == 0, done.stderr
     table = [int(row["frame"]) for row in rows(tmp_path / "frames.csv")]
@@ -84,19 +82,16 @@ def test_a_live_source_is_followed_and_stale_frames_are_dropped(
     skipped = table[-1] + 1 - table[0] - len(table)
     assert skipped > len(table)
     assert f"skipped {skipped} frames to keep up with the source" in done.stdout
-    # The video lasts as long as the stream: frames are repeated in place of the dropped ones.
+    # The video lasts as long as the stream: frames are repeated instead of the dropped ones.
     assert len(frames(tmp_path / "output" / "court.avi")) == table[-1] + 1
-    assert "whole clip: tennis" in done.stdout
 
 
-def test_a_stream_that_breaks_off_is_taken_up_again_and_ends_well(
-    trained: Path, tmp_path: Path
-) -> None:
+def test_a_stream_that_breaks_off_is_taken_up_again_and_ends_well(tmp_path: Path) -> None:
     """The second connection has frames of another size, which are fitted to those of the first."""
     with camera(court(20), court(15, (120, 160))) as address:
         done = run_script(
-            "predict_video.py", "-m", trained / "model/activity.xml", "--csv", "frames.csv",
-            "-l", trained / "model/lb.pickle", "-i", address, "--no-preview", cwd=tmp_path,
+            "predict_video.py", *BUNDLED, "-i", address, "--csv", "frames.csv",
+            "--no-preview", cwd=tmp_path,
         )  # fmt: skip
     assert done.returncode == 0
     assert done.stderr == (f"warning: {address} broke off after 35 frames and did not come back\n")
@@ -117,13 +112,12 @@ def test_a_stream_that_stalls_ends_after_the_time_out(monkeypatch: pytest.Monkey
         assert stream.reconnections == 1
 
 
-def test_ctrl_c_ends_a_stalled_stream_with_a_finished_video(trained: Path, tmp_path: Path) -> None:
+def test_ctrl_c_ends_a_stalled_stream_with_a_finished_video(tmp_path: Path) -> None:
     with camera(court(60), fps=20.0, stalls=True) as address:
         process = subprocess.Popen(
             [
-                sys.executable, ROOT / "predict_video.py", "-m", trained / "model/activity.xml",
-                "-l", trained / "model/lb.pickle", "-i", address, "-o", "cut.avi", "--no-preview",
-                "--csv", "cut.csv",
+                sys.executable, ROOT / "predict_video.py", *BUNDLED, "-i", address, "--no-preview",
+                "-o", "cut.avi", "--csv", "cut.csv",
             ],
             cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         )  # fmt: skip

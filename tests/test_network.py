@@ -40,6 +40,7 @@ def watched(folder: Path, *command: object) -> str:
     return notes.read_text() if notes.exists() else ""
 
 
+@pytest.mark.slow
 def test_training(tmp_path: Path, dataset_folder: Path, random_weights: Path) -> None:
     wanted = watched(
         tmp_path, ROOT / "train.py", "-d", dataset_folder, "--weights", random_weights,

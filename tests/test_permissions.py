@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from conftest import frames, run_process, write_clip
+from conftest import ROOT, frames, run_process, write_clip
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 UNPRIVILEGED = ["setpriv", "--bounding-set", "-dac_override,-dac_read_search"]
@@ -27,9 +27,7 @@ def run() -> Run:
 
 
 @pytest.fixture(scope="module")
-def place(
-    tmp_path_factory: pytest.TempPathFactory, trained: Path, dataset_folder: Path
-) -> Iterator[Path]:
+def place(tmp_path_factory: pytest.TempPathFactory, dataset_folder: Path) -> Iterator[Path]:
     """Make a folder with a model, a clip and pictures, and files and folders that are closed.
 
     `secret.*` and what is in `locked` cannot be read, nothing can be written to `fixed`.
@@ -37,14 +35,16 @@ def place(
     place = tmp_path_factory.mktemp("place")
     for name in ("locked", "fixed"):
         (place / name).mkdir()
-    shutil.copytree(trained / "model", place / "model")
+    (place / "model").mkdir()
+    for name in ("activity.xml", "activity.bin", "lb.pickle"):
+        shutil.copyfile(ROOT / "model" / name, place / "model" / name)
     shutil.copytree(dataset_folder, place / "data")
     clip = write_clip(place / "clip.avi", frames=5)
     model = place / "model"
     for source, name in [
         (clip, "secret.avi"),
         (model / "activity.xml", "secret.xml"),
-        (model / "activity.model", "secret.keras"),
+        (model / "activity.bin", "secret.keras"),
         (model / "lb.pickle", "secret.pickle"),
         (model / "activity.xml", "half.xml"),
         (model / "activity.bin", "half.bin"),

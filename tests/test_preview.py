@@ -15,7 +15,7 @@ import pytest
 import Xlib.display
 import Xlib.protocol.event
 import Xlib.X
-from conftest import ROOT, write_clip
+from conftest import BUNDLED, ROOT, write_clip
 
 from activity.prediction.reader import VideoReader
 from activity.quiet.opencv import cv2
@@ -52,11 +52,11 @@ def x(display: str, *command: str) -> str:
     return done.stdout.strip()
 
 
-def start(trained: Path, folder: Path, clip: Path, display: str, *more: str) -> subprocess.Popen:  # type: ignore[type-arg]
+def start(folder: Path, clip: Path, display: str, *more: str) -> subprocess.Popen:  # type: ignore[type-arg]
     return subprocess.Popen(
         [
-            sys.executable, ROOT / "predict_video.py", "-m", trained / "model/activity.model",
-            "-l", trained / "model/lb.pickle", "-i", clip, "-o", "out.avi", "--realtime", *more,
+            sys.executable, ROOT / "predict_video.py", *BUNDLED, "-i", clip, "--realtime",
+            "-o", "out.avi", *more,
         ],
         cwd=folder, env=os.environ | {"DISPLAY": display},
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
@@ -98,10 +98,10 @@ def close(display: str, number: int) -> None:
 
 @pytest.mark.parametrize("key", ["q", "Q", "Escape"])
 def test_shows_the_written_frames_until_a_key_ends_it(
-    key: str, trained: Path, tmp_path: Path, display: str
+    key: str, tmp_path: Path, display: str
 ) -> None:
     clip = write_clip(tmp_path / f"clip_{key}.avi", frames=600, size=(240, 320), fps=10.0)
-    process = start(trained, tmp_path, clip, display)
+    process = start(tmp_path, clip, display)
     number = window(display, re.escape(clip.name))
     time.sleep(2)
     x(display, "import", "-window", number, str(tmp_path / "screen.png"))
@@ -122,10 +122,10 @@ def test_shows_the_written_frames_until_a_key_ends_it(
     assert np.ptp(screen[14:44, 7:90].astype(int)) > 100
 
 
-def test_space_pauses_and_goes_on(trained: Path, tmp_path: Path, display: str) -> None:
+def test_space_pauses_and_goes_on(tmp_path: Path, display: str) -> None:
     """Frames are written as they are shown, so the growing table tells whether it is paused."""
     clip = write_clip(tmp_path / "paused.avi", frames=600, fps=20.0)
-    process = start(trained, tmp_path, clip, display, "--csv", "frames.csv")
+    process = start(tmp_path, clip, display, "--csv", "frames.csv")
     number = window(display, r"paused\.avi - space: pause, q: quit")
 
     def rows() -> int:
@@ -150,9 +150,9 @@ def test_space_pauses_and_goes_on(trained: Path, tmp_path: Path, display: str) -
     assert "ended before the end of the clip" in stdout
 
 
-def test_one_window_for_all_clips_until_q(trained: Path, tmp_path: Path, display: str) -> None:
+def test_one_window_for_all_clips_until_q(tmp_path: Path, display: str) -> None:
     clips = [write_clip(tmp_path / f"{name}.avi", frames=40, fps=10.0) for name in "abc"]
-    process = start(trained, tmp_path, clips[0], display, "-i", *map(str, clips), "-o", "out")
+    process = start(tmp_path, clips[0], display, "-i", *map(str, clips), "-o", "out")
     number = window(display, r"a\.avi")
     assert window(display, r"b\.avi") == number
     press(display, number, "q")
@@ -164,9 +164,9 @@ def test_one_window_for_all_clips_until_q(trained: Path, tmp_path: Path, display
     assert "ended before the end of the clip" in second
 
 
-def test_closing_the_window_ends_the_run(trained: Path, tmp_path: Path, display: str) -> None:
+def test_closing_the_window_ends_the_run(tmp_path: Path, display: str) -> None:
     clip = write_clip(tmp_path / "closed.avi", frames=600, fps=10.0)
-    process = start(trained, tmp_path, clip, display)
+    process = start(tmp_path, clip, display)
     close(display, int(window(display, "closed.avi")))
     stdout, stderr = process.communicate(timeout=60)
     assert process.returncode == 0, stderr
@@ -175,10 +175,10 @@ def test_closing_the_window_ends_the_run(trained: Path, tmp_path: Path, display:
         assert 1 <= sum(1 for _ in reader) < 600
 
 
-def test_realtime_is_no_faster_than_the_clip(trained: Path, tmp_path: Path, display: str) -> None:
+def test_realtime_is_no_faster_than_the_clip(tmp_path: Path, display: str) -> None:
     """20 frames at 4 frames/s take 5 s to show; without the option they take a fraction."""
     clip = write_clip(tmp_path / "slow.avi", frames=20, fps=4.0)
-    stdout, stderr = start(trained, tmp_path, clip, display).communicate(timeout=120)
+    stdout, stderr = start(tmp_path, clip, display).communicate(timeout=120)
     shown = re.search(r"20 frames, ([\d.]+) frames/s", stdout)
     assert shown, stderr
     assert float(shown[1]) <= 4.1

@@ -7,14 +7,16 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import ROOT, run_script
+from conftest import ROOT, run_script, without_progress
 
 README = (ROOT / "README.md").read_text()
+OPTIONS = (ROOT / "docs" / "options.md").read_text()
 # Indented by four, and not a drawing of the data flow.
 COMMANDS = re.findall(r"^    ((?:make|pip|python3?) .*)$", README, re.M)
 # `make demo` runs these on its way, and `make test` runs this test.
 SET_UP = {
     "make test",
+    "make test-all",
     "python3 -m venv .venv && . .venv/bin/activate",
     "pip install -r requirements.txt",
 }
@@ -41,13 +43,13 @@ def test_no_command_is_forgotten() -> None:
 
 
 def test_the_demo_finds_the_three_sports(project: Path) -> None:
-    """With this environment in place of a new one, which takes minutes."""
+    """With this environment instead of a new one, which takes minutes."""
     done = subprocess.run(
         ["make", "--silent", f"BIN={Path(sys.executable).parent}", "-o", ".venv/ready", "demo"],
         cwd=project, capture_output=True, text=True,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    assert done.stderr == ""
+    assert without_progress(done.stderr) == ""
     _, *lines = (line.split() for line in done.stdout.splitlines())
     for line, name in zip(lines, ("football", "tennis", "weight_lifting"), strict=True):
         assert line[:2] == [f"example_clips/{name}.mp4", name]
@@ -61,7 +63,7 @@ def test_the_demo_finds_the_three_sports(project: Path) -> None:
 
 @pytest.mark.parametrize("command", PYTHON_COMMANDS)
 def test_commands_run(command: str, project: Path, random_weights: Path) -> None:
-    """As they stand; only ImageNet's weights, which are a download, have others in their place."""
+    """As they stand; only ImageNet's weights, which are a download, are replaced."""
     _, script, *arguments = command.split()
     if script == "train.py":
         arguments += ["--weights", str(random_weights), "--views", "0"]
@@ -77,6 +79,19 @@ def test_commands_run(command: str, project: Path, random_weights: Path) -> None
 def test_the_table_has_every_option(script: str) -> None:
     usage = run_script(script, "--help").stdout
     options = set(re.findall(r"^  (?:-\w.*?, )?(--[a-z-]+)", usage, re.M)) - {"--help"}
-    table = README.split(f"| `{script}` | |")[1].split("\n\n")[0]
+    table = OPTIONS.split(f"| `{script}` | |")[1].split("\n\n")[0]
     firsts = " ".join(line.split("|")[1] for line in table.splitlines() if line.startswith("| `"))
     assert set(re.findall(r"--[a-z][a-z-]+", firsts)) == options
+
+
+def test_the_python_example_runs(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (program,) = re.findall(r"```python\n(.*?)```", README, re.S)
+    monkeypatch.chdir(project)
+    exec(program, {})
+    assert sorted(re.findall(r"output/\S+?\.\w+", program)) != []
+    for path in re.findall(r"output/\w+\.\w+", program):
+        assert (project / path).exists()
+
+
+def test_the_front_page_is_short() -> None:
+    assert len(README.splitlines()) <= 110

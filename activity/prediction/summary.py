@@ -26,8 +26,8 @@ class ClipSummary:
     """What the frames of a clip add up to; its memory grows with the label changes only."""
 
     def __init__(self, labels: Sequence[str], fps: float) -> None:
-        self._labels = labels
-        self._fps = fps
+        self.labels = labels
+        self.fps = fps
         self._sum = np.zeros(len(labels))
         self._shares: Counter[str] = Counter()
         self.raw_changes = 0
@@ -76,13 +76,13 @@ class ClipSummary:
         """The stretches of equal labels, in order."""
         if self._last is None:
             return []
-        end = self._last_time + 1 / self._fps
+        end = self._last_time + 1 / self.fps
         return [*self._finished, self._segment(self._last.label, end)]
 
     @property
     def label(self) -> str:
         """The class of the largest mean probability over the whole clip."""
-        return self._labels[int(self._sum.argmax())]
+        return self.labels[int(self._sum.argmax())]
 
     @property
     def probability(self) -> float:
@@ -102,7 +102,7 @@ class ClipSummary:
                 "label": self.label,
                 "mean_probabilities": {
                     label: round(float(total / self.frames), 6)
-                    for label, total in zip(self._labels, self._sum, strict=True)
+                    for label, total in zip(self.labels, self._sum, strict=True)
                 },
             },
             "share_of_frames": {

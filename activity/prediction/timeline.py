@@ -106,11 +106,9 @@ class Timeline:
 
 
 @contextmanager
-def timeline_picture(
-    path: Path, title: str, summary: ClipSummary, labels: Sequence[str], fps: float
-) -> Iterator[Timeline]:
+def timeline_of(path: Path, title: str, summary: ClipSummary) -> Iterator[Timeline]:
     """Give a timeline that is drawn to `path`, over the summary's segments, when the block ends."""
-    timeline = Timeline(labels, fps)
+    timeline = Timeline(summary.labels, summary.fps)
     yield timeline
     timeline.save(path, title, summary.segments)
 
