@@ -67,10 +67,10 @@ class TrainingFiles:
         """Return each file with what asks for it on the command line."""
         errors = [("--errors", self.errors)] if self.errors else []
         return [
+            ("--model", self.model),
             ("--model's record", self.record),
             ("--model's OpenVINO copy", self.openvino),
             ("--model's weights for OpenVINO", self.openvino.with_suffix(".bin")),
-            ("--model", self.model),
             ("--label-bin", self.label_bin),
             ("--plot", self.plot),
             ("--cache", self.cache),
@@ -295,8 +295,9 @@ def check(args: argparse.Namespace, files: TrainingFiles) -> None:
     check_distinct([*files.options(), ("--weights", Path(args.weights))])
     files.check()
     if args.weights != "imagenet":
-        with options_named([("--weights", args.weights)]):
-            check_input(Path(args.weights), "name one, or 'imagenet'")
+        path = Path(args.weights)
+        with options_named([("--weights", path)]):
+            check_input(path, "name one, or 'imagenet'")
 
 
 # Two lines an argument read like a table.

@@ -9,7 +9,8 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from unittest.mock import patch
 
@@ -83,6 +84,14 @@ def run_process(
 def without_progress(stderr: str) -> str:
     """Return what a script said without its progress, of which a slow machine makes more lines."""
     return re.sub(r"^.*\[\d\d:\d\d.*\]\n", "", stderr, flags=re.M)
+
+
+def wait_for(condition: Callable[[], object]) -> None:
+    """Wait until a condition holds, however slow the machine is; fail after two minutes."""
+    deadline = time.monotonic() + 120
+    while not condition():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.05)
 
 
 def picture(label: str, seed: int, size: tuple[int, int] = (96, 128)) -> np.ndarray:

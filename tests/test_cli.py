@@ -2,6 +2,7 @@ import argparse
 import contextlib
 import os
 import pty
+import re
 import subprocess
 import sys
 import termios
@@ -66,11 +67,11 @@ def test_progress_is_plain_lines_in_a_log(
         [line for line in part.splitlines() if line]
         for part in capsys.readouterr().err.split("\n\n")[:2]
     )
-    assert 2 <= len(known) <= 5
-    assert known[-1].startswith("clip: 100%| 10/10 frames [00:00<00:00, ")
+    assert 2 <= len(known) <= 11
+    assert re.match(r"clip: 100%\| 10/10 frames \[00:\d\d<00:00, ", known[-1])
     assert known[-1].endswith(" frames/s, tennis]")
-    assert unknown[-1].startswith("clip: 10 frames [00:00, ")
-    monkeypatch.setattr(cli, "SECONDS_A_LINE", 10)
+    assert re.match(r"clip: 10 frames \[00:\d\d, ", unknown[-1])
+    monkeypatch.setattr(cli, "SECONDS_A_LINE", 1000)
     advance(10)
     assert capsys.readouterr().err == ""
 

@@ -255,10 +255,9 @@ def test_killed_predictions_leave_nothing_under_a_final_name(tmp_path: Path) -> 
     folder = tmp_path / "killed"
     folder.mkdir()
     script = [sys.executable, ROOT / "predict_video.py", *command, *outputs]
-    for _ in range(KILLS):
+    while hit < KILLS:
         hit += killed(script, folder, moment.uniform(0, seconds))
         require_whole(folder)
-    assert hit >= KILLS // 2
     # The frames that were written before a kill can be had: an .avi needs no index to be read.
     partials = [path for path in folder.glob(".v.*.partial.avi") if path.stat().st_size > 300_000]
     assert all(len(frames(path)) > 50 for path in partials)
@@ -288,7 +287,7 @@ def test_killed_trainings_go_on_from_what_they_had(
     folder = tmp_path / "killed"
     folder.mkdir()
     cached: dict[bytes, bytes] = {}
-    for _ in range(KILLS):
+    while hit < KILLS:
         hit += killed(
             [sys.executable, ROOT / "train.py", *arguments], folder, moment.uniform(0, seconds)
         )
@@ -297,7 +296,6 @@ def test_killed_trainings_go_on_from_what_they_had(
             now = features(folder / ".cache/features.sqlite")
             assert now.items() >= cached.items()  # nothing that was computed is lost
             cached = now
-    assert hit >= KILLS // 2
     done = run_process("train.py", *arguments, cwd=folder)
     assert done.returncode == 0, done.stderr
     total = len(features(tmp_path / "undisturbed" / ".cache/features.sqlite"))

@@ -6,7 +6,6 @@ import pickle
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -21,6 +20,7 @@ from conftest import (
     run_process,
     run_script,
     shared,
+    wait_for,
     write_clip,
 )
 from sklearn.preprocessing import LabelBinarizer
@@ -291,12 +291,7 @@ def test_a_signal_finishes_the_video(trained: Path, tmp_path: Path, number: int,
         ],
         cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
-    deadline = time.monotonic() + 120
-    while time.monotonic() < deadline:
-        partial = list(tmp_path.glob(".cut.*.csv"))
-        if partial and partial[0].read_text().count("\n") > 40:
-            break
-        time.sleep(0.1)
+    wait_for(lambda: any(p.read_text().count("\n") > 40 for p in tmp_path.glob(".cut.*.csv")))
     process.send_signal(number)
     stdout, stderr = process.communicate(timeout=60)
     assert process.returncode == code, stderr

@@ -15,7 +15,7 @@ import pytest
 import Xlib.display
 import Xlib.protocol.event
 import Xlib.X
-from conftest import BUNDLED, ROOT, write_clip
+from conftest import BUNDLED, ROOT, wait_for, write_clip
 
 from activity.prediction.reader import VideoReader
 from activity.quiet.opencv import cv2
@@ -65,13 +65,20 @@ def start(folder: Path, clip: Path, display: str, *more: str) -> subprocess.Pope
 
 def window(display: str, title: str) -> str:
     """Wait for the preview window and return its number."""
-    deadline = time.monotonic() + 90
-    while time.monotonic() < deadline:
-        found = x(display, "xdotool", "search", "--onlyvisible", "--name", title)
-        if found:
-            return found.splitlines()[0]
-        time.sleep(0.2)
-    raise AssertionError("no preview window came up")
+    found: list[str] = []
+
+    def search() -> list[str]:
+        command = ("xdotool", "search", "--onlyvisible", "--name", title)
+        found.extend(x(display, *command).splitlines())
+        return found
+
+    wait_for(search)
+    return found[0]
+
+
+def rows(folder: Path) -> int:
+    """Return how many rows the growing table has."""
+    return sum(path.read_text().count("\n") for path in folder.glob(".frames.*.csv"))
 
 
 def press(display: str, number: str, key: str) -> None:
@@ -101,9 +108,9 @@ def test_shows_the_written_frames_until_a_key_ends_it(
     key: str, tmp_path: Path, display: str
 ) -> None:
     clip = write_clip(tmp_path / f"clip_{key}.avi", frames=600, size=(240, 320), fps=10.0)
-    process = start(tmp_path, clip, display)
+    process = start(tmp_path, clip, display, "--csv", "frames.csv")
     number = window(display, re.escape(clip.name))
-    time.sleep(2)
+    wait_for(lambda: rows(tmp_path) > 10)
     x(display, "import", "-window", number, str(tmp_path / "screen.png"))
     press(display, number, key)
     stdout, stderr = process.communicate(timeout=60)
@@ -128,21 +135,19 @@ def test_space_pauses_and_goes_on(tmp_path: Path, display: str) -> None:
     process = start(tmp_path, clip, display, "--csv", "frames.csv")
     number = window(display, r"paused\.avi - space: pause, q: quit")
 
-    def rows() -> int:
-        (partial,) = tmp_path.glob(".frames.*.csv")
-        return partial.read_text().count("\n")
-
     def press_space() -> None:
         press(display, number, "space")
-        time.sleep(1)  # until it has been read
 
     press_space()
-    paused = rows()
-    time.sleep(2)
-    assert rows() == paused
+    paused = -1
+    while paused != rows(tmp_path):  # until the key has been read
+        paused = rows(tmp_path)
+        time.sleep(2)
+    began = time.monotonic()
     press_space()
-    time.sleep(1)
-    assert paused + 10 <= rows() <= paused + 60  # at the pace of the clip, nothing is made up for
+    wait_for(lambda: rows(tmp_path) >= paused + 10)
+    # At the pace of the clip: the pause is not made up for.
+    assert rows(tmp_path) <= paused + 20 * (time.monotonic() - began) + 2
     press_space()
     process.send_signal(signal.SIGINT)  # is heard in a pause, too
     stdout, stderr = process.communicate(timeout=60)

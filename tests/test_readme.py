@@ -16,7 +16,6 @@ COMMANDS = re.findall(r"^    ((?:make|pip|python3?) .*)$", README, re.M)
 # `make demo` runs these on its way, and `make test` runs this test.
 SET_UP = {
     "make test",
-    "make test-all",
     "python3 -m venv .venv && . .venv/bin/activate",
     "pip install -r requirements.txt",
 }

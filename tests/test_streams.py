@@ -1,8 +1,10 @@
+import queue
 import threading
 import time
 from collections.abc import Iterator
 
 import pytest
+from conftest import wait_for
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -55,19 +57,13 @@ def count(taken: list[int], end: int = 10**9) -> Iterator[int]:
         yield number
 
 
-def wait_until_steady(taken: list[int]) -> None:
-    length = -1
-    while length != len(taken):
-        length = len(taken)
-        time.sleep(0.1)
-
-
 def test_prefetch_works_ahead_but_not_further() -> None:
     taken: list[int] = []
     numbers = prefetch(count(taken), 4)
-    for number in range(20):
+    for number in range(10):
         assert next(numbers) == number
-        wait_until_steady(taken)
+        wait_for(lambda: len(taken) >= number + 1 + 4)  # noqa: B023 (called at once)
+        time.sleep(0.05)
         assert len(taken) == number + 1 + 4
     numbers.close()
 
@@ -115,22 +111,34 @@ def test_closing_a_chain_of_stages_ends_their_threads() -> None:
 
 
 def test_latest_skips_what_grew_old_but_never_the_end() -> None:
-    taken: list[int] = []
+    """The source makes as many items as it is told, and says when all of them are there."""
+    wanted: queue.Queue[int] = queue.Queue()
+    there = threading.Semaphore(0)
 
     def source() -> Iterator[int]:
-        for number in count(taken, 200):
-            time.sleep(0.002)
-            yield number
+        number = 0
+        while more := wanted.get(timeout=60):
+            for _ in range(more):
+                yield number
+                number += 1
+            there.release()
 
-    found = []
-    for number in latest(source()):
-        found.append(number)
-        # What is seen is what had just come: at most the one that was being waited for is newer.
-        assert taken[-1] - number <= 2
-        time.sleep(0.02)
-    assert found == sorted(set(found))
-    assert 3 < len(found) < 100
-    assert found[-1] == 199
+    def make(more: int) -> None:
+        wanted.put(more)
+        assert there.acquire(timeout=60)
+
+    numbers = latest(source())
+    wanted.put(1)
+    assert next(numbers) == 0
+    there.acquire(timeout=60)
+    make(10)
+    assert next(numbers) == 10
+    make(1)
+    make(5)
+    assert next(numbers) == 16
+    make(3)
+    wanted.put(0)
+    assert list(numbers) == [19]
 
 
 def test_latest_drops_nothing_where_the_consumer_keeps_up() -> None:
