@@ -1,5 +1,6 @@
 """Live sources, from a network camera on this machine: followed, lost, and taken up again."""
 
+import json
 import signal
 import subprocess
 import sys
@@ -89,12 +90,17 @@ def test_a_live_source_is_followed_and_stale_frames_are_dropped(tmp_path: Path) 
 def test_a_stream_that_breaks_off_is_taken_up_again_and_ends_well(tmp_path: Path) -> None:
     """The second connection has frames of another size, which are fitted to those of the first."""
     with camera(court(20), court(15, (120, 160))) as address:
+        secret = address.replace("//", "//me:sesame@")
         done = run_script(
-            "predict_video.py", *BUNDLED, "-i", address, "--csv", "frames.csv",
-            "--no-preview", cwd=tmp_path,
+            "predict_video.py", *BUNDLED, "-i", secret, "--csv", "frames.csv",
+            "--json", "report.json", "--no-preview", cwd=tmp_path,
         )  # fmt: skip
     assert done.returncode == 0
+    address = address.replace("//", "//me@")
     assert done.stderr == (f"warning: {address} broke off after 35 frames and did not come back\n")
+    report = (tmp_path / "report.json").read_text()
+    assert json.loads(report)["clip"]["input"] == address
+    assert "sesame" not in done.stdout + report
     assert int(rows(tmp_path / "frames.csv")[-1]["frame"]) == 34
     written = frames(tmp_path / "output" / "court.avi")
     assert {frame.shape for frame in written} == {(*SIZE, 3)}
@@ -130,3 +136,22 @@ def test_ctrl_c_ends_a_stalled_stream_with_a_finished_video(tmp_path: Path) -> N
     assert "ended before the end of the clip" in stdout
     assert len(frames(tmp_path / "cut.avi")) == 60
     assert sorted(path.name for path in tmp_path.iterdir()) == ["cut.avi", "cut.csv"]
+
+
+def test_a_password_is_in_no_error_and_no_table(tmp_path: Path) -> None:
+    """Of an address that answers, and of one that does not."""
+    with camera(court(20)) as address:
+        addresses = [address.replace("//", "//me:sesame@"), "http://me:sesame@127.0.0.1:9/none"]
+        done = run_script(
+            "predict_video.py", *BUNDLED, "-i", *addresses, "-o", "out", "--json", "reports",
+            "--timeline", "timelines", "--no-preview", cwd=tmp_path,
+        )  # fmt: skip
+    assert done.returncode == 1
+    assert "error: --input http://me@127.0.0.1:9/none gives no frame" in done.stderr
+    assert "http://me@127.0.0.1" in done.stdout
+    assert "sesame" not in done.stdout + done.stderr
+    written = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert len(written) == 3
+    for path in written:
+        assert "sesame" not in path.name
+        assert b"sesame" not in path.read_bytes()
