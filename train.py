@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from activity import __version__
-from activity.cli import Parser, Progress, file_path, options_named, run, whole_number
+from activity.cli import Parser, file_path, options_named, run, whole_number
 from activity.errors import UserError
 from activity.files import PICTURES, check_distinct, check_input, check_output, save_json
 from activity.label_file import save_labels
@@ -27,12 +27,8 @@ from activity.model_file import RESIZE_RULES, ModelCard, save_model, save_openvi
 from activity.training.settings import Settings
 
 if TYPE_CHECKING:
-    import keras
-    import numpy as np
-
-    from activity.training.backbone import FeatureExtractor
-    from activity.training.dataset import Dataset, Picture
-    from activity.training.head import FeatureBatches
+    from activity.training.dataset import Dataset
+    from activity.training.mistakes import Mistake
 
 LABELS = ["football", "tennis", "weight_lifting"]
 LOW_ACCURACY = 0.8
@@ -94,149 +90,50 @@ def train(
 ) -> dict[str, Any]:
     """Train on the folders named `labels` (["all"]: every one) in `folder`; return the record.
 
-    `weights` are "imagenet", which Keras downloads once, or the path of a file. If `strict`, a file
-    that cannot be decoded is an error. Raises `UserError` for what cannot be used.
+    `weights` is "imagenet", which Keras downloads once, or a file. If `strict`, a file that cannot
+    be decoded is an error. Raises `UserError` for what cannot be used.
     """
     # TensorFlow takes seconds to import, and who mistypes an option should not wait for it.
-    from activity.training.backbone import INPUT_SIZE, FeatureExtractor, build_backbone
-    from activity.training.dataset import find_files, load, split
-    from activity.training.evaluation import save_plot
+    from activity.training import backbone, conversion, dataset, evaluation, head, mistakes
     from activity.training.feature_cache import FeatureCache
-    from activity.training.head import assemble, train_head
 
     started = time.monotonic()
     files.check()
-    data = load(find_files(folder, labels))
+    data = dataset.load(dataset.find_files(folder, labels))
     print_dataset(data, strict)
-    train_part, test_part = split(data, settings)
-    card = ModelCard(tuple(data.labels), settings.resize, INPUT_SIZE)
+    train_part, test_part = dataset.split(data, settings)
+    card = ModelCard(tuple(data.labels), settings.resize, backbone.INPUT_SIZE)
 
-    base = build_backbone(weights)
+    base = backbone.build_backbone(weights)
     with closing(FeatureCache(files.cache)) as cache:
-        extractor = FeatureExtractor(base, cache, settings)
-        batches = compute_features(extractor, train_part, test_part, card, settings)
-        head, history = train_head(*batches, settings)
-        probabilities = head.predict(batches[1], verbose=0)
-    scores = print_scores(test_part, probabilities, card, files)
+        extractor = backbone.FeatureExtractor(base, cache, settings)
+        batches = head.compute_features(extractor, train_part, test_part, card.labels, settings)
+        trained, history = head.train_head(*batches, settings)
+        probabilities = trained.predict(batches[1], verbose=0)
+    scores = evaluation.evaluate(test_part, probabilities, card.labels)
+    wrong = mistakes.find_mistakes(test_part, probabilities, card.labels)
+    print_verdict(scores["accuracy"], wrong, len(test_part), files)
 
-    model = assemble(base, head)
+    model = head.assemble(base, trained)
     save_labels(card.labels, files.label_bin)
     save_model(model, files.model, card)
-    copy_scores = save_copy(model, train_part, test_part, probabilities, card, files, settings)
-    save_plot(history, files.plot)
-    mistakes = save_mistakes(test_part, probabilities, card, files)
+    copy = conversion.openvino_copy(model, train_part, card, settings)
+    save_openvino_model(copy, files.openvino, card)
+    copy_scores = evaluation.compare_copy(files.openvino, test_part, probabilities, card, settings)
+    evaluation.save_plot(history, files.plot)
+    if files.errors:
+        mistakes.save_contact_sheet(wrong, len(test_part), card, files.errors)
     arguments = {"dataset": folder, "labels": labels, "weights": weights, "strict": strict}
     record: dict[str, Any] = {"arguments": arguments | asdict(files) | asdict(settings)}
     record |= {"data": data.record(), "training_images": len(train_part), "history": history}
-    record |= {"test": scores, "mistakes": mistakes, "copy_test": copy_scores}
-    record |= {"seconds": round(time.monotonic() - started, 1), "versions": versions()}
+    record |= {
+        "test": scores,
+        "copy_test": copy_scores,
+        "mistakes": [one.record() for one in wrong],
+    }
+    record |= {"versions": versions(), "seconds": round(time.monotonic() - started, 1)}
     save_json(record, files.record)
     return record
-
-
-def compute_features(
-    extractor: "FeatureExtractor",
-    train_part: "Sequence[Picture]",
-    test_part: "Sequence[Picture]",
-    card: ModelCard,
-    settings: Settings,
-) -> "tuple[FeatureBatches, FeatureBatches]":
-    """Compute what the cache lacks; return the features of training and test part in batches."""
-    from activity.training.augmentation import PLAIN
-    from activity.training.head import FeatureBatches
-
-    views = range(settings.views + 1)
-    missing = extractor.missing(train_part, views) + extractor.missing(test_part, [PLAIN])
-    total = sum(len(absent) for _, absent in missing)
-    print(
-        f"features: {len(train_part)} training images with {len(views)} views each and "
-        f"{len(test_part)} test images, {total} to compute"
-    )
-    with Progress(total, "views") as progress:
-        extractor.fill(missing, progress.update)
-    size = settings.batch_size(len(train_part) * len(views))
-    return (
-        FeatureBatches(extractor, train_part, views, card.labels, size, settings.seed),
-        FeatureBatches(extractor, test_part, [PLAIN], card.labels, size),
-    )
-
-
-def print_scores(
-    test_part: "Sequence[Picture]",
-    probabilities: "np.ndarray",
-    card: ModelCard,
-    files: TrainingFiles,
-) -> dict[str, Any]:
-    """Say how good the model is on the test part; return the scores."""
-    from activity.training.evaluation import class_indices, evaluate
-
-    truth, predicted = class_indices(test_part, card.labels), probabilities.argmax(axis=1)
-    scores, text = evaluate(truth, predicted, card.labels)
-    print(f"\n{text}\n")
-    wrong = int((truth != predicted).sum())
-    if wrong:
-        look = "" if files.errors else ", --errors FILE.png shows them"
-        print(f"{wrong} of {len(test_part)} have a wrong label: {files.record} lists them{look}")
-    if scores["accuracy"] < LOW_ACCURACY:
-        print(LOW_ACCURACY_HINT)
-    return scores
-
-
-def save_copy(
-    model: "keras.Model",
-    train_part: "Sequence[Picture]",
-    test_part: "Sequence[Picture]",
-    probabilities: "np.ndarray",
-    card: ModelCard,
-    files: TrainingFiles,
-    settings: Settings,
-) -> dict[str, float]:
-    """Write the model's copy for OpenVINO, and say how it compares with the model.
-
-    It is calibrated on training images, and only measured on test images.
-    """
-    import numpy as np
-
-    from activity.engine import load_engine
-    from activity.training import conversion, evaluation
-    from activity.training.dataset import plain_images
-
-    converted = conversion.convert(model)
-    if settings.precision == "int8":
-        pictures = conversion.calibration_pictures(train_part, settings)
-        images = plain_images(pictures, card.resize, card.input_size)
-        converted = conversion.quantize(converted, images)
-    save_openvino_model(converted, files.openvino, card)
-    images = plain_images(test_part, card.resize, card.input_size)
-    copied = np.stack([row for _, row in load_engine(files.openvino).stream(enumerate(images))])
-    truth = evaluation.class_indices(test_part, card.labels)
-    scores, text = evaluation.compare(settings.precision, truth, probabilities, copied)
-    print(f"{text}\n")
-    return scores
-
-
-def save_mistakes(
-    test_part: "Sequence[Picture]",
-    probabilities: "np.ndarray",
-    card: ModelCard,
-    files: TrainingFiles,
-) -> list[dict[str, Any]]:
-    """Draw the test images with a wrong label, if that is wanted; return what is known of them."""
-    from activity.training.dataset import plain_images
-    from activity.training.mistakes import find_mistakes, save_contact_sheet
-
-    wrong = find_mistakes(test_part, probabilities, card.labels)
-    if files.errors:
-        images = plain_images([mistake.picture for mistake in wrong], card.resize, card.input_size)
-        save_contact_sheet(wrong, images, len(test_part), files.errors)
-    return [mistake.record() for mistake in wrong]
-
-
-def versions() -> dict[str, str]:
-    """Return the versions of this project, of Python and of what the results depend on."""
-    return {"activity": __version__, "python": platform.python_version()} | {
-        name: import_module(name).__version__ for name in PACKAGES
-    }
 
 
 def print_dataset(data: "Dataset", strict: bool) -> None:
@@ -256,6 +153,24 @@ def print_dataset(data: "Dataset", strict: bool) -> None:
     if strict and data.skipped:
         count = "1 file" if len(data.skipped) == 1 else f"{len(data.skipped)} files"
         raise UserError(f"{count} cannot be decoded (--strict); remove what is named above")
+
+
+def print_verdict(
+    accuracy: float, mistakes: "Sequence[Mistake]", total: int, files: TrainingFiles
+) -> None:
+    """Say how many of the test images are wrong, and what to do about it."""
+    if mistakes:
+        look = "" if files.errors else ", --errors FILE.png shows them"
+        print(f"{len(mistakes)} of {total} have a wrong label: {files.record} lists them{look}")
+    if accuracy < LOW_ACCURACY:
+        print(LOW_ACCURACY_HINT)
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of this project, of Python and of what the results depend on."""
+    return {"activity": __version__, "python": platform.python_version()} | {
+        name: import_module(name).__version__ for name in PACKAGES
+    }
 
 
 def main() -> int:

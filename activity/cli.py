@@ -116,7 +116,7 @@ class Progress(tqdm):  # type: ignore[misc]
 
 @contextmanager
 def one_line_errors() -> Iterator[None]:
-    """End the program where the block ends in an error that a user can put right, in one line."""
+    """End the program where the block ends in a `UserError`, with its one line."""
     try:
         yield
     except UserError as error:

@@ -1,4 +1,4 @@
-"""What a user can put right, said in one line."""
+"""What a user can fix, said in one line."""
 
 import sys
 
@@ -6,7 +6,7 @@ from activity.text import printable
 
 
 class UserError(Exception):
-    """Something the user can put right; the message names the value and the remedy.
+    """Something the user can fix; the message names the value and the remedy.
 
     `about` is the value that the message begins with, a file or a setting. The scripts know which
     option it came from, and put the option in front.

@@ -1,4 +1,4 @@
-"""Draw the table of `benchmarks.prediction` as the picture that the README shows.
+"""Draw the table of `benchmarks.prediction` as the picture in docs/measurements.md.
 
 python -m benchmarks.prediction … > table.md && python -m benchmarks.speed_picture table.md PNG
 """

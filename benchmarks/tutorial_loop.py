@@ -1,4 +1,4 @@
-"""The tutorial's way to label a video, written afresh: the baseline of `benchmarks.prediction`.
+"""The tutorial's way to label a video, reimplemented: the baseline of `benchmarks.prediction`.
 
     python -m benchmarks.tutorial_loop CLIP MODEL.keras OUTPUT.avi
 

@@ -1,4 +1,4 @@
-"""The tutorial's way to train, written afresh: the baseline of `benchmarks.training`.
+"""The tutorial's way to train, reimplemented: the baseline of `benchmarks.training`.
 
     python -m benchmarks.tutorial_training --dataset DIR --weights PATH --steps 20
 

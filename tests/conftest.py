@@ -29,7 +29,7 @@ settings.load_profile("any machine")
 
 ROOT = Path(__file__).parents[1]
 SHARED = ROOT.parent / "shared"
-# The model that comes with the project, where any will do.
+# The bundled model, where any will do.
 BUNDLED = ("-m", ROOT / "model/activity.xml", "-l", ROOT / "model/lb.pickle")
 COLOURS = {"football": (40, 160, 40), "tennis": (60, 90, 200), "weight_lifting": (120, 120, 120)}
 

@@ -92,8 +92,8 @@ def write_plot(path: Path) -> None:
 
 
 def write_contact_sheet(path: Path) -> None:
-    mistake = Mistake(Picture(Path("a/b.jpg"), "a", "", 0), "b", 0.9)
-    save_contact_sheet([mistake], [NOISE], 10, path)
+    picture = Picture(ROOT / "docs" / "speed.png", "a", "", 0)
+    save_contact_sheet([Mistake(picture, "b", 0.9)], 10, CARD, path)
 
 
 def write_timeline(path: Path) -> None:

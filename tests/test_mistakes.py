@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from conftest import COLOURS
 
+from activity.model_file import ModelCard
 from activity.quiet.opencv import cv2
 from activity.training.dataset import Picture
 from activity.training.mistakes import LARGEST_SHEET, Mistake, find_mistakes, save_contact_sheet
@@ -32,11 +33,15 @@ def test_the_surest_come_first() -> None:
 @pytest.mark.parametrize("count", [0, 1, 7, LARGEST_SHEET + 5])
 def test_the_sheet_shows_each_picture(tmp_path: Path, count: int) -> None:
     """Each picture has a colour of its own class, which is found in as many places."""
-    names = ["a $formula$.jpg", "two\nlines \udcff.jpg", "x" * 200]
-    wrong = [Mistake(named(names[i % 3], "tennis"), "football", 0.9) for i in range(count)]
-    images = [np.full((224, 224, 3), COLOURS["tennis"], np.uint8) for _ in wrong]
-    save_contact_sheet(wrong, iter(images), 100, tmp_path / "sheet.png")
-    assert [path.name for path in tmp_path.iterdir()] == ["sheet.png"]
+    names = ["a $formula$.png", "two\nlines \udcff.png", "x" * 200]
+    image = cv2.imencode(".png", np.full((50, 80, 3), COLOURS["tennis"][::-1], np.uint8))[1]
+    for name in names:
+        (tmp_path / name).write_bytes(image.tobytes())
+    pictures = [Picture(tmp_path / name, "tennis", "", 0) for name in names]
+    wrong = [Mistake(pictures[i % 3], "football", 0.9) for i in range(count)]
+    card = ModelCard(("football", "tennis"), "crop", 224)
+    save_contact_sheet(wrong, 100, card, tmp_path / "sheet.png")
+    assert {path.name for path in tmp_path.iterdir()} == {*names, "sheet.png"}
     sheet = cv2.imread(str(tmp_path / "sheet.png"), cv2.IMREAD_COLOR_RGB)
     assert sheet is not None
     found = (np.abs(sheet.astype(int) - COLOURS["tennis"]).max(axis=2) < 3).astype(np.uint8)

@@ -11,6 +11,7 @@ from conftest import COLOURS, shared
 
 from activity.engine import Engine, KerasEngine, OpenVINOEngine
 from activity.errors import UserError
+from activity.model_file import ModelCard
 from activity.preprocessing import resize
 from activity.quiet.keras import keras, tf
 from activity.quiet.openvino import ov
@@ -263,12 +264,12 @@ def test_keys_without_an_image_come_out_in_their_turn(base: keras.Model) -> None
                 assert np.array_equal(found[number], expected[number])  # type: ignore[arg-type]
 
 
-def test_fragile_operations_stay_in_float(base: keras.Model) -> None:
+def test_fragile_operations_stay_in_float(base: keras.Model, pictures: list[Picture]) -> None:
     """Every int8 operation reads from a FakeQuantize; the few that cost labels must not."""
     keras.utils.set_random_seed(0)
-    random = np.random.default_rng(0)
-    images = random.integers(0, 256, (8, 224, 224, 3), np.uint8)
-    model = quantize(convert(assemble(base, build_head(3, SETTINGS))), images)
+    card, settings = ModelCard(("a", "b", "c"), "crop", 224), Settings(calibration_images=8)
+    model = assemble(base, build_head(3, SETTINGS))
+    model = quantize(convert(model), pictures, card, settings)
 
     def sources(operation: ov.Node) -> list[str]:
         return [

@@ -2,15 +2,22 @@
 
 import random
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
-import numpy as np
-
+from activity.model_file import ModelCard
 from activity.quiet.keras import keras
 from activity.quiet.nncf import nncf
 from activity.quiet.openvino import ov
-from activity.training.dataset import Picture
+from activity.training.dataset import Picture, plain_images
 from activity.training.settings import Settings
+
+
+def openvino_copy(
+    model: keras.Model, pictures: Sequence[Picture], card: ModelCard, settings: Settings
+) -> ov.Model:
+    """Return a copy in the precision of the settings, calibrated on the training's `pictures`."""
+    copy = convert(model)
+    return quantize(copy, pictures, card, settings) if settings.precision == "int8" else copy
 
 
 def convert(model: keras.Model) -> ov.Model:
@@ -22,21 +29,19 @@ def convert(model: keras.Model) -> ov.Model:
     return preprocessor.build()
 
 
-def calibration_pictures(train: Sequence[Picture], settings: Settings) -> list[Picture]:
-    """Draw the training pictures that the ranges of the activations are measured on."""
-    count = min(len(train), settings.calibration_images)
-    return random.Random(settings.seed).sample(train, count)
-
-
-def quantize(model: ov.Model, images: Iterable[np.ndarray]) -> ov.Model:
+def quantize(
+    model: ov.Model, pictures: Sequence[Picture], card: ModelCard, settings: Settings
+) -> ov.Model:
     """Return a copy of a ResNet50 and its head with weights and activations in int8.
 
-    The ranges of the activations come from `images`, (height, width, 3) uint8. This is NNCF's
-    post-training quantization with its mixed preset, for activations that are not symmetric, less
-    what it costs more in accuracy than it gains in speed (benchmarks/README.md).
+    The ranges of the activations are measured on a random few of the training's `pictures`. This is
+    NNCF's post-training quantization with its mixed preset, for activations that are not symmetric,
+    less what it costs more in accuracy than it gains in speed (benchmarks/README.md).
     """
     ranges = nncf.quantization.range_estimator.RangeEstimatorParametersSet
-    samples = [image[None] for image in images]
+    count = min(len(pictures), settings.calibration_images)
+    drawn = random.Random(settings.seed).sample(pictures, count)
+    samples = [image[None] for image in plain_images(drawn, card.resize, card.input_size)]
     shape = model.inputs[0].partial_shape
     shape[0] = 1
     model.reshape(shape)

@@ -9,22 +9,21 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from sklearn.metrics import classification_report, confusion_matrix
 
+from activity.engine import load_engine
 from activity.figures import save_picture
-from activity.training.dataset import Picture
-
-
-def class_indices(pictures: Sequence[Picture], labels: Sequence[str]) -> np.ndarray:
-    """Return the (N,) places of the pictures' classes among `labels`."""
-    return np.array([labels.index(picture.label) for picture in pictures])
+from activity.model_file import ModelCard
+from activity.training.dataset import Picture, plain_images
+from activity.training.settings import Settings
 
 
 def evaluate(
-    truth: np.ndarray, predicted: np.ndarray, labels: Sequence[str]
-) -> tuple[dict[str, Any], str]:
-    """Compare (N,) class indices; return the scores as a record and as text.
+    pictures: Sequence[Picture], probabilities: np.ndarray, labels: Sequence[str]
+) -> dict[str, Any]:
+    """Compare the (N, classes) probabilities of pictures with their classes; print and return it.
 
     Rows of the confusion matrix are true classes, columns predicted ones, in the order of `labels`.
     """
+    truth, predicted = _class_indices(pictures, labels), probabilities.argmax(axis=1)
     indices = range(len(labels))
     report = {"labels": indices, "target_names": labels, "zero_division": 0}
     matrix = confusion_matrix(truth, predicted, labels=indices)
@@ -36,35 +35,44 @@ def evaluate(
     }
     column = max(6, *(len(label) for label in labels)) + 2
     text = [
-        f"test part: {len(truth)} images, accuracy {record['accuracy']:.1%}\n",
+        f"\ntest part: {len(truth)} images, accuracy {record['accuracy']:.1%}\n",
         classification_report(truth, predicted, digits=3, **report),
         "confusion matrix: a row for each true class, a column for each predicted one",
         " " * column + "".join(f"{label:>{column}}" for label in labels),
     ]
     for label, row in zip(labels, matrix, strict=True):
         text.append(f"{label:>{column}}" + "".join(f"{count:{column}d}" for count in row))
-    return record, "\n".join(text)
+    print("\n".join(text), end="\n\n")
+    return record
 
 
-def compare(
-    name: str, truth: np.ndarray, probabilities: np.ndarray, copied: np.ndarray
-) -> tuple[dict[str, float], str]:
-    """Compare the (N, classes) probabilities of a model and of its copy, as a record and as text.
-
-    `truth` holds the (N,) class indices, `name` what the copy is called in the text.
-    """
+def compare_copy(
+    path: Path,
+    pictures: Sequence[Picture],
+    probabilities: np.ndarray,
+    card: ModelCard,
+    settings: Settings,
+) -> dict[str, float]:
+    """Compare the (N, classes) probabilities of a model with its copy's; print and return it."""
+    images = plain_images(pictures, card.resize, card.input_size)
+    copied = np.stack([row for _, row in load_engine(path).stream(enumerate(images))])
+    truth = _class_indices(pictures, card.labels)
     predicted, by_copy = probabilities.argmax(axis=1), copied.argmax(axis=1)
     record = {
         "accuracy": float(np.mean(by_copy == truth)),
         "same_label": float(np.mean(by_copy == predicted)),
         "mean_absolute_difference": float(np.abs(copied - probabilities).mean()),
     }
-    text = (
-        f"{name} copy on the same {len(truth)} images: accuracy {record['accuracy']:.1%}, "
-        f"same label on {record['same_label']:.1%}, "
-        f"probabilities differ by {record['mean_absolute_difference']:.4f} on average"
+    print(
+        f"{settings.precision} copy on the same {len(truth)} images: "
+        f"accuracy {record['accuracy']:.1%}, same label on {record['same_label']:.1%}, "
+        f"probabilities differ by {record['mean_absolute_difference']:.4f} on average\n"
     )
-    return record, text
+    return record
+
+
+def _class_indices(pictures: Sequence[Picture], labels: Sequence[str]) -> np.ndarray:
+    return np.array([labels.index(picture.label) for picture in pictures])
 
 
 def save_plot(history: Mapping[str, Sequence[float]], path: Path) -> None:

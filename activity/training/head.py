@@ -4,7 +4,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from activity.cli import Progress
 from activity.quiet.keras import keras
+from activity.training.augmentation import PLAIN
 from activity.training.backbone import FeatureExtractor
 from activity.training.dataset import Picture
 from activity.training.feature_cache import FEATURES
@@ -50,6 +52,33 @@ class FeatureBatches(keras.utils.PyDataset):  # type: ignore[misc]
         """Shuffle; Keras calls it."""
         if self._random is not None:
             self._random.shuffle(self._order)
+
+
+def compute_features(
+    extractor: FeatureExtractor,
+    train: Sequence[Picture],
+    test: Sequence[Picture],
+    labels: Sequence[str],
+    settings: Settings,
+) -> tuple[FeatureBatches, FeatureBatches]:
+    """Compute what the cache lacks, and return the features of training and test part.
+
+    Training images have all their views, test images the plain one.
+    """
+    views = range(settings.views + 1)
+    missing = extractor.missing(train, views) + extractor.missing(test, [PLAIN])
+    total = sum(len(absent) for _, absent in missing)
+    print(
+        f"features: {len(train)} training images with {len(views)} views each and "
+        f"{len(test)} test images, {total} to compute"
+    )
+    with Progress(total, "views") as progress:
+        extractor.fill(missing, progress.update)
+    size = settings.batch_size(len(train) * len(views))
+    return (
+        FeatureBatches(extractor, train, views, labels, size, settings.seed),
+        FeatureBatches(extractor, test, [PLAIN], labels, size),
+    )
 
 
 def build_head(classes: int, settings: Settings) -> keras.Model:
@@ -105,6 +134,6 @@ def train_head(
 def assemble(backbone: keras.Model, head: keras.Model) -> keras.Model:
     """Join both into one model: RGB 0..255 (N, 224, 224, 3) to probabilities (N, classes)."""
     probabilities = backbone.output
-    for layer in head.layers:  # not the head as a whole, which would bring its optimizer along
+    for layer in head.layers:  # not the head as a whole, whose optimizer would come with it
         probabilities = layer(probabilities)
     return keras.Model(backbone.input, probabilities, name="activity")

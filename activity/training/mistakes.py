@@ -1,8 +1,7 @@
 """The test images that a model gets wrong, as a record and as a contact sheet."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +9,8 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from activity.figures import plain, save_picture
-from activity.training.dataset import Picture
+from activity.model_file import ModelCard
+from activity.training.dataset import Picture, plain_images
 
 COLUMNS = 6
 LARGEST_SHEET = 48  # pictures; more would be too small to see, or too many to look at
@@ -50,10 +50,11 @@ def find_mistakes(
 
 
 def save_contact_sheet(
-    mistakes: Sequence[Mistake], images: Iterable[np.ndarray], total: int, path: Path
+    mistakes: Sequence[Mistake], total: int, card: ModelCard, path: Path
 ) -> None:
-    """Draw the first mistakes with their (H, W, 3) uint8 RGB images, of `total` test pictures."""
+    """Draw the surest mistakes, of `total` test pictures, as the model sees them."""
     shown = mistakes[:LARGEST_SHEET]
+    images = plain_images([mistake.picture for mistake in shown], card.resize, card.input_size)
     rows = max(1, -(-len(shown) // COLUMNS))
     figure = Figure(figsize=(2.2 * COLUMNS, 2.65 * rows + 0.6), layout="constrained")
     title = f"{len(mistakes)} of {total} test images have a wrong label"
@@ -63,7 +64,7 @@ def save_contact_sheet(
     panels = figure.subplots(rows, COLUMNS, squeeze=False).ravel()
     for panel in panels:
         panel.axis("off")
-    for panel, mistake, image in zip(panels, shown, islice(images, len(shown)), strict=False):
+    for panel, mistake, image in zip(panels, shown, images, strict=False):
         panel.imshow(image)
         panel.set_title(
             f"{plain(_shortened(mistake.picture.label))}, taken for\n"
