@@ -126,12 +126,9 @@ def train(
     arguments = {"dataset": folder, "labels": labels, "weights": weights, "strict": strict}
     record: dict[str, Any] = {"arguments": arguments | asdict(files) | asdict(settings)}
     record |= {"data": data.record(), "training_images": len(train_part), "history": history}
-    record |= {
-        "test": scores,
-        "copy_test": copy_scores,
-        "mistakes": [one.record() for one in wrong],
-    }
-    record |= {"versions": versions(), "seconds": round(time.monotonic() - started, 1)}
+    record |= {"test": scores, "copy_test": copy_scores, "versions": versions()}
+    record |= {"mistakes": [mistake.record() for mistake in wrong]}
+    record |= {"seconds": round(time.monotonic() - started, 1)}
     save_json(record, files.record)
     return record
 
