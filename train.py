@@ -85,13 +85,11 @@ def train(
     settings: Settings = Settings(),  # noqa: B008 (it is frozen)
     *,
     labels: Sequence[str] = LABELS,
-    weights: str = "imagenet",
     strict: bool = False,
 ) -> dict[str, Any]:
     """Train on the folders named `labels` (["all"]: every one) in `folder`; return the record.
 
-    `weights` is "imagenet", which Keras downloads once, or a file. If `strict`, a file that cannot
-    be decoded is an error. Raises `UserError` for what cannot be used.
+    If `strict`, a file that does not decode is an error. Raises `UserError` for what is unusable.
     """
     # TensorFlow takes seconds to import, and who mistypes an option should not wait for it.
     from activity.training import backbone, conversion, dataset, evaluation, head, mistakes
@@ -104,7 +102,7 @@ def train(
     train_part, test_part = dataset.split(data, settings)
     card = ModelCard(tuple(data.labels), settings.resize, backbone.INPUT_SIZE)
 
-    base = backbone.build_backbone(weights)
+    base = backbone.build_backbone(settings.weights)
     with closing(FeatureCache(files.cache)) as cache:
         extractor = backbone.FeatureExtractor(base, cache, settings)
         batches = head.compute_features(extractor, train_part, test_part, card.labels, settings)
@@ -123,7 +121,7 @@ def train(
     evaluation.save_plot(history, files.plot)
     if files.errors:
         mistakes.save_contact_sheet(wrong, len(test_part), card, files.errors)
-    arguments = {"dataset": folder, "labels": labels, "weights": weights, "strict": strict}
+    arguments = {"dataset": folder, "labels": labels, "strict": strict}
     record: dict[str, Any] = {"arguments": arguments | asdict(files) | asdict(settings)}
     record |= {"data": data.record(), "training_images": len(train_part), "history": history}
     record |= {"test": scores, "copy_test": copy_scores, "versions": versions()}
@@ -176,25 +174,15 @@ def main() -> int:
     files = TrainingFiles(args.model, args.label_bin, args.plot, args.errors, args.cache)
     settings = Settings(
         resize=args.resize, views=args.views, epochs=args.epochs, precision=args.precision,
-        seed=args.seed,
+        seed=args.seed, weights=args.weights,
     )  # fmt: skip
     settings_named = [("--labels", "labels"), ("--weights", "weights")]
     with options_named([("--dataset", args.dataset), *settings_named, *files.options()]):
         check(args, files)
-        train(
-            args.dataset, files, settings,
-            labels=args.labels, weights=args.weights, strict=args.strict,
-        )  # fmt: skip
-    for path in (
-        files.model,
-        files.openvino,
-        files.label_bin,
-        files.plot,
-        files.errors,
-        files.record,
-    ):
-        if path:
-            print(f"wrote {path}")
+        train(args.dataset, files, settings, labels=args.labels, strict=args.strict)
+    written = (files.model, files.openvino, files.label_bin, files.plot, files.errors)
+    for path in filter(None, (*written, files.record)):
+        print(f"wrote {path}")
     return 0
 
 
@@ -237,7 +225,7 @@ def parse_args() -> argparse.Namespace:
     add("--cache", type=file_path, default=TrainingFiles.cache, metavar="FILE",
         help="features of earlier runs, safe to delete (default: %(default)s)")
     add = parser.add_argument_group("training").add_argument
-    add("--weights", default="imagenet", metavar="imagenet|PATH",
+    add("--weights", default=Settings.weights, metavar="imagenet|PATH",
         help="weights of the base: Keras' download, or a file (default: %(default)s)")
     add("-e", "--epochs", type=whole_number(1, 10**6), default=Settings.epochs, metavar="N",
         help="passes over all views of the training images (default: %(default)s)")
