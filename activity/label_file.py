@@ -96,10 +96,10 @@ _STAND_INS = {
     "numpy._core.numeric._frombuffer": _Array,
     "numpy.ndarray": _StandIn,
     "numpy.dtype": _StandIn,
-    # Protocols 0 to 2, which have no bytes: text that is to be encoded stands for them.
-    "copyreg._reconstructor": _LabelBinarizer,
+    # Protocols 0 to 2 have the names of Python 2, and text that is to be encoded for bytes.
+    "copy_reg._reconstructor": _LabelBinarizer,
+    "__builtin__.object": _StandIn,
     "_codecs.encode": _StandIn,
-    "builtins.object": _StandIn,
 }
 
 
