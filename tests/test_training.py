@@ -156,6 +156,11 @@ def test_an_epoch_holds_every_view_once_with_its_label(
     assert orders[0] != orders[1] != sorted(orders[0])
 
 
+def test_few_features_make_small_batches_and_many_make_large_ones() -> None:
+    sizes = [Settings().batch_size(rows) for rows in (1, 72, 400, 5000, 10_969)]
+    assert sizes == [16, 16, 20, 250, 256]
+
+
 @pytest.mark.parametrize("classes", [2, 3])
 def test_a_head_learns_and_is_the_same_again(
     base: keras.Model, pictures: list[Picture], tmp_path: Path, classes: int
