@@ -5,6 +5,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
+BOTH_CORES := --numprocesses 2 --dist loadgroup
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt
 
 .PHONY: demo test test-all check format
@@ -14,10 +15,10 @@ demo: $(VENV)/ready
 		--output output --timeline output --json output --overwrite --no-preview
 
 test: check
-	$(BIN)/pytest --numprocesses 2 -m "not slow"
+	$(BIN)/pytest $(BOTH_CORES) -m "not slow"
 
 test-all: check
-	$(BIN)/pytest --numprocesses 2
+	$(BIN)/pytest $(BOTH_CORES) --hypothesis-profile thorough
 
 check: $(VENV)/ready-to-test
 	$(BIN)/ruff format --check .

@@ -23,9 +23,10 @@ from activity.prediction.classifier import Classifier
 from activity.prediction.reader import Frame, VideoReader
 from activity.quiet.opencv import cv2
 
-# A slow machine is no failure.
-settings.register_profile("any machine", deadline=None)
-settings.load_profile("any machine")
+# A slow machine is no failure. `make test-all` takes the thorough one.
+settings.register_profile("quick", deadline=None, max_examples=40)
+settings.register_profile("thorough", deadline=None, max_examples=400)
+settings.load_profile("quick")
 
 ROOT = Path(__file__).parents[1]
 SHARED = ROOT.parent / "shared"

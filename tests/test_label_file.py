@@ -280,7 +280,7 @@ def damaged(draw: st.DrawFn, contents: st.SearchStrategy[bytes]) -> bytes:
     return bytes(content)
 
 
-@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(damaged(st.sampled_from(REAL_PICKLES)))
 def test_a_damaged_pickle_gives_labels_or_one_error(tmp_path: Path, content: bytes) -> None:
     try:

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conftest import (
+    BUNDLED,
     COLOURS,
     ROOT,
     frames,
@@ -27,6 +28,9 @@ from sklearn.preprocessing import LabelBinarizer
 
 from activity.prediction.reader import VideoReader
 from activity.quiet.opencv import cv2
+
+# Where both files run one after the other, the model is trained once.
+pytestmark = pytest.mark.xdist_group("trained")
 
 
 @pytest.fixture(scope="session")
@@ -281,13 +285,12 @@ def test_without_a_display_the_preview_is_off(trained: Path, clip: Path, tmp_pat
 @pytest.mark.parametrize(
     ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)], ids=["int", "term"]
 )
-def test_a_signal_finishes_the_video(trained: Path, tmp_path: Path, number: int, code: int) -> None:
+def test_a_signal_finishes_the_video(tmp_path: Path, number: int, code: int) -> None:
     clip = write_clip(tmp_path / "long.avi", frames=3000)
     process = subprocess.Popen(
         [
-            sys.executable, ROOT / "predict_video.py", "-m", trained / "model/activity.model",
-            "-l", trained / "model/lb.pickle", "-i", clip, "-o", "cut.avi", "--csv", "cut.csv",
-            "--no-preview",
+            sys.executable, ROOT / "predict_video.py", *BUNDLED, "-i", clip, "--no-preview",
+            "-o", "cut.avi", "--csv", "cut.csv",
         ],
         cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip

@@ -9,10 +9,16 @@ import numpy as np
 import pytest
 from conftest import COLOURS, picture, run_script, shared
 
+import train
 from activity import __version__
 from activity.label_file import load_labels
 from activity.model_file import load_model, read_card
 from activity.quiet.opencv import cv2
+from activity.training.dataset import Picture
+from activity.training.mistakes import Mistake
+
+# Where both files run one after the other, the model is trained once.
+pytestmark = pytest.mark.xdist_group("trained")
 
 
 def test_writes_everything_it_promises(trained: Path) -> None:
@@ -76,11 +82,10 @@ def test_wrong_labels_are_listed_and_drawn(tmp_path: Path, random_weights: Path)
         for seed in range(20):
             image = picture("tennis", 20 * number + seed)
             cv2.imwrite(str(tmp_path / "data" / label / f"{seed}.png"), image)
-    arguments = (
-        "train.py", "-d", "data", "--labels", "all", "--weights", random_weights,
-        "--views", 0, "-e", 1, "--precision", "float",
+    done = run_script(
+        "train.py", "-d", "data", "--labels", "all", "--weights", random_weights, "--views", 0,
+        "-e", 1, "--precision", "float", "--errors", "errors.png", cwd=tmp_path,
     )  # fmt: skip
-    done = run_script(*arguments, "--errors", "errors.png", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     record = json.loads((tmp_path / "model/activity.json").read_text())
     matrix = np.array(record["test"]["confusion_matrix"])
@@ -94,8 +99,19 @@ def test_wrong_labels_are_listed_and_drawn(tmp_path: Path, random_weights: Path)
     sheet = cv2.imread(str(tmp_path / "errors.png"))
     assert sheet is not None
     assert sheet.shape[1] == 1320
-    done = run_script(*arguments, cwd=tmp_path)
-    assert "lists them, --errors FILE.png shows them\n" in done.stdout
+
+
+@pytest.mark.parametrize("errors", [None, Path("errors.png")])
+def test_the_verdict_says_where_to_look(
+    errors: Path | None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    mistake = Mistake(Picture(Path("a.jpg"), "a", "", 0), "b", 0.9)
+    train.print_verdict(0.9, [mistake], 10, train.TrainingFiles(errors=errors))
+    expected = "1 of 10 have a wrong label: model/activity.json lists them"
+    expected += "" if errors else ", --errors FILE.png shows them"
+    assert capsys.readouterr().out == f"{expected}\n"
+    train.print_verdict(1.0, [], 10, train.TrainingFiles(errors=errors))
+    assert capsys.readouterr().out == ""
 
 
 def test_the_int8_copy_agrees_with_the_model(trained: Path) -> None:
@@ -137,8 +153,11 @@ def test_learns_colours_even_with_random_weights(trained: Path) -> None:
     [
         "--dataset Sports-Type-Classifier/data --model model/activity.model "
         "--label-bin model/lb.pickle --epochs 50",
-        "-d Sports-Type-Classifier/data -m model/activity.keras -l model/lb.pickle -e 25 "
-        "-p plot.png",
+        pytest.param(
+            "-d Sports-Type-Classifier/data -m model/activity.keras -l model/lb.pickle -e 25 "
+            "-p plot.png",
+            marks=pytest.mark.slow,
+        ),
     ],
 )
 def test_the_tutorials_command_lines(
@@ -256,8 +275,6 @@ def test_a_class_whose_images_are_all_broken_is_an_error(
 
 
 def test_classes_are_the_defaults_of_the_tutorial() -> None:
-    import train
-
     assert sorted(COLOURS) == train.LABELS
 
 

@@ -40,6 +40,16 @@ def extractor(base: keras.Model, path: Path, settings: Settings = SETTINGS) -> F
     return FeatureExtractor(base, FeatureCache(path), settings)
 
 
+@pytest.fixture(scope="module")
+def filled(
+    base: keras.Model, pictures: list[Picture], tmp_path_factory: pytest.TempPathFactory
+) -> FeatureExtractor:
+    """Return an extractor whose cache holds the plain view of each picture."""
+    filled = extractor(base, tmp_path_factory.mktemp("features") / "cache.sqlite")
+    filled.fill(filled.missing(pictures, [0]), ignore)
+    return filled
+
+
 def ignore(_: int) -> None:
     pass
 
@@ -80,7 +90,7 @@ def test_a_failed_download_names_the_remedy(monkeypatch: pytest.MonkeyPatch) -> 
 def test_an_interrupted_run_goes_on_where_it_stopped(
     base: keras.Model, pictures: list[Picture], tmp_path: Path
 ) -> None:
-    views = range(2)
+    pictures, views = pictures[::4], range(2)
     undisturbed = extractor(base, tmp_path / "one.sqlite")
     undisturbed.fill(undisturbed.missing(pictures, views), ignore)
 
@@ -163,16 +173,14 @@ def test_few_features_make_small_batches_and_many_make_large_ones() -> None:
 
 @pytest.mark.parametrize("classes", [2, 3])
 def test_a_head_learns_and_is_the_same_again(
-    base: keras.Model, pictures: list[Picture], tmp_path: Path, classes: int
+    filled: FeatureExtractor, pictures: list[Picture], classes: int
 ) -> None:
     labels = sorted(COLOURS)[:classes]
     chosen = [picture for picture in pictures if picture.label in labels]
-    features = extractor(base, tmp_path / "cache.sqlite")
-    features.fill(features.missing(chosen, [0]), ignore)
 
     def run(seed: int) -> tuple[keras.Model, dict[str, list[float]]]:
-        batches = FeatureBatches(features, chosen, [0], labels, 8, seed)
-        test = FeatureBatches(features, chosen, [0], labels, 8)
+        batches = FeatureBatches(filled, chosen, [0], labels, 8, seed)
+        test = FeatureBatches(filled, chosen, [0], labels, 8)
         return train_head(batches, test, Settings(epochs=30, seed=seed))
 
     head, history = run(5)
@@ -187,15 +195,13 @@ def test_a_head_learns_and_is_the_same_again(
 
 
 def test_training_path_and_prediction_path_agree(
-    base: keras.Model, pictures: list[Picture], tmp_path: Path
+    base: keras.Model, filled: FeatureExtractor, pictures: list[Picture]
 ) -> None:
     """Invariant: one image gives the same probabilities through both scripts' paths."""
     keras.utils.set_random_seed(0)
     head = build_head(3, SETTINGS)
-    features = extractor(base, tmp_path / "cache.sqlite")
-    features.fill(features.missing(pictures, [0]), ignore)
     trained_on = head.predict(
-        features.cache.read([features.key(picture, 0) for picture in pictures]), verbose=0
+        filled.cache.read([filled.key(picture, 0) for picture in pictures]), verbose=0
     )
 
     engine = KerasEngine(assemble(base, head), 16)
@@ -222,6 +228,7 @@ def test_the_assembled_model_keeps_nothing_of_the_training(
     assert size == pytest.approx(4 * parameters, rel=0.02)  # the optimiser would add 8 %
 
 
+@pytest.mark.slow
 def test_outputs_do_not_depend_on_the_batch(base: keras.Model) -> None:
     keras.utils.set_random_seed(0)
     model = assemble(base, build_head(3, SETTINGS))
