@@ -29,9 +29,6 @@ from sklearn.preprocessing import LabelBinarizer
 from activity.prediction.reader import VideoReader
 from activity.quiet.opencv import cv2
 
-# Where both files run one after the other, the model is trained once.
-pytestmark = pytest.mark.xdist_group("trained")
-
 
 @pytest.fixture(scope="session")
 def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
