@@ -111,7 +111,15 @@ def test_shows_the_written_frames_until_a_key_ends_it(
     process = start(tmp_path, clip, display, "--csv", "frames.csv")
     number = window(display, re.escape(clip.name))
     wait_for(lambda: rows(tmp_path) > 10)
-    x(display, "import", "-window", number, str(tmp_path / "screen.png"))
+
+    def seen() -> np.ndarray:
+        x(display, "import", "-window", number, str(tmp_path / "screen.png"))
+        picture = cv2.imread(str(tmp_path / "screen.png"))
+        assert picture is not None
+        return picture
+
+    wait_for(lambda: seen().any())  # a new window is black for a moment
+    screen = seen()
     press(display, number, key)
     stdout, stderr = process.communicate(timeout=60)
     assert process.returncode == 0, stderr
@@ -120,8 +128,6 @@ def test_shows_the_written_frames_until_a_key_ends_it(
     with VideoReader(tmp_path / "out.avi") as reader:
         written = [frame.picture for frame in reader]
     assert 10 <= len(written) < 600
-    screen = cv2.imread(str(tmp_path / "screen.png"))
-    assert screen is not None
     assert screen.shape == written[0].shape
     # The screen shows one of the written frames: same grey, same label in the same place.
     differences = [np.abs(screen.astype(int) - frame).mean() for frame in written]
