@@ -1,12 +1,13 @@
 """`lb.pickle`: what is written, what is read, and that nothing in a stranger's file is run."""
 
 import pickle
-from collections.abc import Callable
+import resource
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from sklearn.preprocessing import LabelBinarizer
 
@@ -15,85 +16,57 @@ from activity.label_file import load_labels, save_labels
 
 # What each pickle asks for and gives to it; MARKER is a file that must not be made.
 CALLS: list[tuple[str, str, tuple[Any, ...]]] = [
-    ("os", "system", ("touch MARKER",)),
-    ("posix", "system", ("touch MARKER",)),
-    ("os", "popen", ("touch MARKER",)),
-    ("os", "mkdir", ("MARKER",)),
+    ("os", "system", ("touch MARKER",)), ("posix", "system", ("touch MARKER",)),
+    ("os", "popen", ("touch MARKER",)), ("os", "mkdir", ("MARKER",)),
     ("subprocess", "Popen", (["touch", "MARKER"],)),
     ("subprocess", "check_output", (["touch", "MARKER"],)),
-    ("subprocess", "getoutput", ("touch MARKER",)),
-    ("builtins", "eval", ("open('MARKER', 'w')",)),
+    ("subprocess", "getoutput", ("touch MARKER",)), ("builtins", "eval", ("open('MARKER', 'w')",)),
     ("builtins", "exec", ("open('MARKER', 'w')",)),
-    ("__builtin__", "eval", ("open('MARKER', 'w')",)),
-    ("builtins", "open", ("MARKER", "w")),
-    ("io", "open", ("MARKER", "w")),
-    ("builtins", "compile", ("0", "", "eval")),
-    ("builtins", "__import__", ("antigravity",)),
-    ("builtins", "getattr", ("", "join")),
-    ("builtins", "setattr", ("", "join", 1)),
-    ("builtins", "bytearray", (2**40,)),
-    ("builtins", "range", (2**40,)),
-    ("builtins", "object", ()),
-    ("copyreg", "_reconstructor", (1, 2, 3)),
-    ("copy_reg", "add_extension", ("os", "system", 1)),
+    ("__builtin__", "eval", ("open('MARKER', 'w')",)), ("builtins", "open", ("MARKER", "w")),
+    ("io", "open", ("MARKER", "w")), ("builtins", "compile", ("0", "", "eval")),
+    ("builtins", "__import__", ("antigravity",)), ("builtins", "getattr", ("", "join")),
+    ("builtins", "setattr", ("", "join", 1)), ("builtins", "bytearray", (2**40,)),
+    ("builtins", "range", (2**40,)), ("builtins", "object", ()),
+    ("copyreg", "_reconstructor", (1, 2, 3)), ("copy_reg", "add_extension", ("os", "system", 1)),
     ("operator", "attrgetter", ("__class__.__base__",)),
-    ("operator", "methodcaller", ("system", "touch MARKER")),
-    ("functools", "partial", (1,)),
-    ("types", "CodeType", (0,)),
-    ("types", "FunctionType", (0,)),
-    ("runpy", "run_path", ("MARKER",)),
-    ("runpy", "_run_code", ("open('MARKER', 'w')", {})),
-    ("code", "interact", ()),
-    ("pty", "spawn", (["touch", "MARKER"],)),
+    ("operator", "methodcaller", ("system", "touch MARKER")), ("functools", "partial", (1,)),
+    ("types", "CodeType", (0,)), ("types", "FunctionType", (0,)),
+    ("runpy", "run_path", ("MARKER",)), ("runpy", "_run_code", ("open('MARKER', 'w')", {})),
+    ("code", "interact", ()), ("pty", "spawn", (["touch", "MARKER"],)),
     ("timeit", "timeit", ("open('MARKER', 'w')", "pass", 0, 1)),
-    ("cProfile", "run", ("open('MARKER', 'w')",)),
-    ("bdb", "Bdb.run", (1, "open('MARKER', 'w')")),
-    ("pickle", "loads", (b"cos\nsystem\n(S'touch MARKER'\ntR.",)),
-    ("pickle", "load", ("MARKER",)),
-    ("_pickle", "loads", (b"cos\nsystem\n(S'touch MARKER'\ntR.",)),
-    ("marshal", "loads", (b"N",)),
-    ("importlib", "import_module", ("antigravity",)),
-    ("shutil", "rmtree", ("MARKER",)),
+    ("cProfile", "run", ("open('MARKER', 'w')",)), ("bdb", "Bdb.run", (1, "open('MARKER', 'w')")),
+    ("pickle", "loads", (b"cos\nsystem\n(S'touch MARKER'\ntR.",)), ("pickle", "load", ("MARKER",)),
+    ("_pickle", "loads", (b"cos\nsystem\n(S'touch MARKER'\ntR.",)), ("marshal", "loads", (b"N",)),
+    ("importlib", "import_module", ("antigravity",)), ("shutil", "rmtree", ("MARKER",)),
     ("socket", "create_connection", (("127.0.0.1", 9),)),
-    ("urllib.request", "urlopen", ("file:///MARKER",)),
-    ("webbrowser", "open", ("file:///MARKER",)),
-    ("ctypes", "CDLL", ("libc.so.6",)),
-    ("_codecs", "decode", (b"touch", "zlib")),
-    ("codecs", "encode", ("x", "latin1")),
-    ("codecs", "open", ("MARKER", "w")),
-    ("numpy", "load", ("MARKER", None, True)),
-    ("numpy", "save", ("MARKER", 1)),
-    ("numpy", "fromfile", ("/dev/zero",)),
-    ("numpy", "memmap", ("MARKER", "u1", "w+", 0, 1)),
-    ("numpy", "core", ()),
-    ("numpy", "ndarray.tofile", ("MARKER",)),
-    ("numpy", "dtype.__class__", ()),
-    ("numpy.f2py", "compile", ("end", "m")),
+    ("urllib.request", "urlopen", ("file:///MARKER",)), ("webbrowser", "open", ("file:///MARKER",)),
+    ("ctypes", "CDLL", ("libc.so.6",)), ("_codecs", "decode", (b"touch", "zlib")),
+    ("codecs", "encode", ("x", "latin1")), ("codecs", "open", ("MARKER", "w")),
+    ("numpy", "load", ("MARKER", None, True)), ("numpy", "save", ("MARKER", 1)),
+    ("numpy", "fromfile", ("/dev/zero",)), ("numpy", "memmap", ("MARKER", "u1", "w+", 0, 1)),
+    ("numpy", "core", ()), ("numpy", "ndarray.tofile", ("MARKER",)),
+    ("numpy", "dtype.__class__", ()), ("numpy.f2py", "compile", ("end", "m")),
     ("numpy.testing._private.utils", "runstring", ("open('MARKER', 'w')", {})),
     ("numpy._core.multiarray", "fromstring", ("0", "u1")),
     ("numpy._core.multiarray", "scalar", ("O", b"cos\nsystem\n(S'touch MARKER'\ntR.")),
     ("numpy.core.multiarray", "_reconstruct.__call__", ()),
-    ("numpy._core._internal", "eval", ("0",)),
-    ("sklearn.datasets", "fetch_openml", ("iris",)),
-    ("sklearn.datasets", "load_files", ("/",)),
-    ("sklearn.utils", "shuffle", ([1],)),
+    ("numpy._core._internal", "eval", ("0",)), ("sklearn.datasets", "fetch_openml", ("iris",)),
+    ("sklearn.datasets", "load_files", ("/",)), ("sklearn.utils", "shuffle", ([1],)),
     ("sklearn.preprocessing", "LabelBinarizer", ()),
     ("sklearn.preprocessing._label", "LabelEncoder", ()),
     ("sklearn.preprocessing._label", "LabelBinarizer.fit", ()),
     ("sklearn.preprocessing._label", "np.load", ("MARKER",)),
     ("sklearn.preprocessing._function_transformer", "FunctionTransformer", ()),
-    ("keras.saving", "load_model", ("MARKER",)),
-    ("activity.files", "save_json", ({}, "MARKER")),
-]
+    ("keras.saving", "load_model", ("MARKER",)), ("activity.files", "save_json", ({}, "MARKER")),
+]  # fmt: skip
 # Those that do their harm under an ordinary `pickle.load` here, too.
 HARMFUL = [
-    *(("os", "system"), ("posix", "system"), ("os", "mkdir"), ("subprocess", "check_output")),
-    *(("subprocess", "getoutput"), ("builtins", "eval"), ("builtins", "exec")),
-    *(("builtins", "open"), ("io", "open"), ("codecs", "open")),
-    *(("runpy", "_run_code"), ("cProfile", "run"), ("pickle", "loads")),
-    *(("_pickle", "loads"), ("numpy", "save"), ("numpy", "memmap")),
+    ("os", "system"), ("posix", "system"), ("os", "mkdir"), ("subprocess", "check_output"),
+    ("subprocess", "getoutput"), ("builtins", "eval"), ("builtins", "exec"), ("builtins", "open"),
+    ("io", "open"), ("codecs", "open"), ("runpy", "_run_code"), ("cProfile", "run"),
+    ("pickle", "loads"), ("_pickle", "loads"), ("numpy", "save"), ("numpy", "memmap"),
     ("numpy.testing._private.utils", "runstring"),
-]
+]  # fmt: skip
 
 
 def value(content: object) -> bytes:
@@ -108,6 +81,14 @@ def with_global(module: str, name: str) -> bytes:
 def with_stack_global(module: str, name: str) -> bytes:
     texts = (text.encode() for text in (module, name))
     return b"".join(b"\x8c" + bytes([len(text)]) + text for text in texts) + b"\x93"
+
+
+SPELLINGS: dict[str, Callable[[str, str, tuple[Any, ...]], bytes]] = {
+    "GLOBAL": lambda a, b, values: with_global(a, b) + value(values) + b"R",
+    "STACK_GLOBAL": lambda a, b, values: with_stack_global(a, b) + value(values) + b"R",
+    "INST": lambda a, b, values: b"(" + b"".join(map(value, values)) + f"i{a}\n{b}\n".encode(),
+    "OBJ": lambda a, b, values: b"(" + with_global(a, b) + b"".join(map(value, values)) + b"o",
+}
 
 
 def alone(body: bytes) -> bytes:
@@ -130,7 +111,7 @@ def reason_for(path: Path, content: bytes) -> str:
 
 
 @pytest.mark.parametrize("place", [alone, in_an_attribute])
-@pytest.mark.parametrize("spelling", [with_global, with_stack_global])
+@pytest.mark.parametrize("spelling", SPELLINGS)
 @pytest.mark.parametrize(("module", "name", "arguments"), CALLS)
 def test_a_call_of_anything_else_is_refused(
     tmp_path: Path,
@@ -138,11 +119,11 @@ def test_a_call_of_anything_else_is_refused(
     module: str,
     name: str,
     arguments: tuple[Any, ...],
-    spelling: Callable[[str, str], bytes],
+    spelling: str,
     place: Callable[[bytes], bytes],
 ) -> None:
     monkeypatch.chdir(tmp_path)  # where MARKER would be
-    content = place(spelling(module, name) + value(arguments) + b"R")
+    content = place(SPELLINGS[spelling](module, name, arguments))
     assert f"asks for {module}.{name})" in reason_for(tmp_path / "lb", content)
     assert [found.name for found in tmp_path.iterdir()] == ["lb"]
     if (module, name) in HARMFUL:
@@ -157,29 +138,18 @@ EVIL_STATE = value({"__class__": "x", "__dict__": {}, "__setstate__": 1, "state"
 TRICKS = {
     "state of a class": LABEL_BINARIZER + EVIL_STATE + b"b",
     "state of a function": with_global("_codecs", "encode") + EVIL_STATE + b"b",
-    "state of text": value("x") + EVIL_STATE + b"b",
     "state without classes": LABEL_BINARIZER + b")\x81" + EVIL_STATE + b"b",
     "slots": LABEL_BINARIZER + b")\x81" + value((None, {"__class__": "x"})) + b"b",
     "NEWOBJ of ndarray": NDARRAY + value((2**30,)) + b"\x81",
-    "NEWOBJ of dtype": DTYPE + value(("O",)) + b"\x81",
-    "NEWOBJ of text": value("LabelBinarizer") + b")\x81",
     "NEWOBJ_EX": LABEL_BINARIZER + b")}\x92",
     "call of ndarray": NDARRAY + value((2**30,)) + b"R",
     "call of a call": LABEL_BINARIZER + b")R)R",
-    "call of a number": b"K\x01)R",
     "other codec": with_global("_codecs", "encode") + value(("a", "rot13")) + b"R",
-    "INST": b"(ios\nsystem\n",
-    "OBJ": b"(" + LABEL_BINARIZER + b"o",
     "PERSID": b"Px\n",
-    "BINPERSID": b"K\x01Q",
     "EXT1": b"\x82\x01",
-    "EXT4": b"\x84\x01\x00\x00\x00",
-    "buffer": b"\x97",
     "names that are no text": b"K\x01K\x02\x93",
     "name with a terminal escape": b"cos\nsys\x1b[2Jtem\n",
     "attribute of a stand-in": with_stack_global("numpy", "ndarray.__class__"),
-    "empty stack": b"R",
-    "list in itself": b"]q\x00h\x00a",
     "items of a stand-in": LABEL_BINARIZER + b")\x81" + value("classes_") + b"K\x01s",
     "appended to a stand-in": LABEL_BINARIZER + b")\x81" + value("x") + b"a",
     "other files": b"text",
@@ -190,6 +160,7 @@ TRICKS = {
 @pytest.mark.parametrize("trick", TRICKS)
 def test_other_tricks_are_refused(tmp_path: Path, trick: str) -> None:
     reason_for(tmp_path / "lb", alone(TRICKS[trick]))
+    assert read(tmp_path, binarizer()) == ["a", "b"]  # nothing of it is left behind
 
 
 ONE_CLASS = [b"a\0\0\0", b"b\0\0\0"]
@@ -280,8 +251,20 @@ def damaged(draw: st.DrawFn, contents: st.SearchStrategy[bytes]) -> bytes:
     return bytes(content)
 
 
+@pytest.fixture
+def little_memory() -> Iterator[None]:
+    """Limit the memory, as a few damaged bytes can ask for more than there is."""
+    used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    usual = resource.getrlimit(resource.RLIMIT_AS)
+    resource.setrlimit(resource.RLIMIT_AS, (used + 2**30, usual[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_AS, usual)
+
+
+@pytest.mark.usefixtures("little_memory")
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(damaged(st.sampled_from(REAL_PICKLES)))
+@example(b"\x80\x04Nr\xff\xff\xff\xff.")
 def test_a_damaged_pickle_gives_labels_or_one_error(tmp_path: Path, content: bytes) -> None:
     try:
         labels, message = read(tmp_path, content), ""

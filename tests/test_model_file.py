@@ -1,11 +1,15 @@
 """The model files: what is written is what is read, and nothing in a stranger's file is run."""
 
+import copy
+import importlib
 import json
+import os
+import subprocess
 import sys
 import xml.etree.ElementTree as ElementTree
 import zipfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +30,7 @@ from activity.model_file import (
     save_model,
     save_openvino_model,
 )
-from activity.quiet.keras import keras
+from activity.quiet.keras import keras, tf
 from activity.quiet.openvino import ov
 from activity.text import one_line
 
@@ -63,6 +67,16 @@ def keras_file(tmp_path: Path) -> Path:
 def openvino_file(tmp_path: Path) -> Path:
     save_openvino_model(small_model(), tmp_path / "model.xml", CARD)
     return tmp_path / "model.xml"
+
+
+def rewrite(path: Path, members: dict[str, bytes]) -> None:
+    """Replace members of an archive; those without content are left out."""
+    with zipfile.ZipFile(path) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()} | members
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in members.items():
+            if content:
+                archive.writestr(name, content)
 
 
 def outputs(path: Path) -> list[np.ndarray]:
@@ -211,94 +225,199 @@ def test_an_error_quotes_nothing_that_a_terminal_obeys() -> None:
 # --- What could run code ---
 
 
-def rewrite(path: Path, members: dict[str, bytes]) -> None:
-    """Replace members of an archive."""
-    with zipfile.ZipFile(path) as archive:
-        members = {name: archive.read(name) for name in archive.namelist()} | members
-    with zipfile.ZipFile(path, "w") as archive:
-        for name, content in members.items():
-            archive.writestr(name, content)
-
-
 noted: list[str] = []
 HARM = ("os.system", "subprocess.Popen", "socket.connect", "socket.getaddrinfo", "urllib.Request")
 sys.addaudithook(lambda event, _: noted.append(event) if event in HARM else None)
 
 
-@contextmanager
-def nothing_runs() -> Iterator[None]:
+@pytest.fixture(scope="module")
+def trap(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Make a folder with a module and a SavedModel that make the file MARKER when they are run."""
+    folder = tmp_path_factory.mktemp("trap")
+    (folder / "evil.py").write_text("open('MARKER', 'w').close()")
+    saved, pictures = tf.Module(), [tf.TensorSpec((None, 8, 8, 3))]
+    harm = lambda x: (tf.io.write_file("MARKER", ""), x)[1]  # noqa: E731
+    saved.serve = tf.function(harm, input_signature=pictures, autograph=False)
+    tf.saved_model.save(saved, str(folder / "saved"))
+    return folder
+
+
+@pytest.fixture
+def marker(trap: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    monkeypatch.chdir(trap)
+    monkeypatch.syspath_prepend(trap)
+    monkeypatch.delitem(sys.modules, "evil", raising=False)
+    (trap / "MARKER").unlink(missing_ok=True)
     noted.clear()
+    yield trap / "MARKER"
+    keras.src.backend.common.global_state.set_global_attribute("safe_mode_saving", None)
+
+
+@contextmanager
+def nothing_runs(marker: Path) -> Iterator[None]:
     yield
-    assert noted == []
+    assert not noted
+    assert not marker.exists()
+    assert keras.src.saving.serialization_lib.in_safe_mode() is None
 
 
 def gadget(module: Any, name: Any, config: object, registered: object = None) -> dict[str, Any]:
-    return {
-        "module": module, "class_name": name, "config": config, "registered_name": registered,
-    }  # fmt: skip
+    names = {"module": module, "class_name": name, "registered_name": registered}
+    return names | {"config": config}
 
 
 def function(module: str, name: str) -> dict[str, Any]:
     return gadget(module, "function", name, name)
 
 
-LAMBDA = {"class_name": "__lambda__", "config": {"code": "4w=="}}
-GADGETS = {
-    "Lambda": gadget("keras.layers", "Lambda", {"name": "x", "function": LAMBDA}),
-    "lambda in an allowed layer": gadget("keras.layers", "Activation", {"activation": LAMBDA}),
-    "TFSMLayer": gadget("keras.layers", "TFSMLayer", {"filepath": "/tmp/saved_model"}),
+def call(module: str, name: str, **arguments: object) -> dict[str, Any]:
+    """Make a layer that calls a function with the text `touch MARKER` and the arguments."""
+    config = {"function": function(module, name), "arguments": arguments}
+    nodes = [{"args": [], "kwargs": {"inputs": "touch MARKER"}}]
+    return gadget("keras.layers", "Lambda", config) | {"inbound_nodes": nodes}
+
+
+LAMBDA = keras.layers.Lambda(lambda x: (__import__("os").system("touch MARKER"), x)[1])
+CODE = LAMBDA.get_config()["function"]
+OTHER_CODE = {"class_name": "__lambda__", "config": {"value": [CODE["config"]["code"], None, None]}}
+LAYER = gadget("keras.layers", "Lambda", {"name": "x", "function": CODE})
+SHAPE = {"function": function("keras.ops", "relu"), "output_shape": CODE}
+SAFE_MODE_REFUSES = {
+    "Lambda": LAYER,
+    "Lambda without a module": {"class_name": "Lambda", "config": LAYER["config"]},
+    "Lambda in a wrapper": gadget("keras.layers", "TimeDistributed", {"layer": LAYER}),
+    "lambda for a shape": gadget("keras.layers", "Lambda", SHAPE),
+    "lambda in an allowed layer": gadget("keras.layers", "Activation", {"activation": OTHER_CODE}),
+    "TFSMLayer": gadget("keras.layers", "TFSMLayer", {"filepath": "saved"}),
+}
+FETCH = {"origin": Path(__file__).as_uri(), "cache_dir": ".", "cache_subdir": "."}
+GADGETS = SAFE_MODE_REFUSES | {
     "function of another module": function("os", "system"),
-    "unsafe deserialization": function("keras.config", "enable_unsafe_deserialization"),
-    "get_file": function("keras.utils", "get_file"),
-    "class of another module": gadget("subprocess", "Popen", {"args": ["true"]}),
-    "allowed name of another module": gadget("evil", "Dense", {}),
-    "registered name": gadget("keras.layers", "Dense", {}, "evil>Lambda"),
+    "call of another module": call("os", "system"),
+    "unsafe deserialization": call("keras.config", "enable_unsafe_deserialization"),
+    "get_file": call("keras.utils", "get_file", **FETCH),
+    "class of another module": gadget("subprocess", "Popen", {"args": ["touch", "MARKER"]}),
+    "allowed name of another module": gadget("evil", "Dense", {"units": 2}),
+    "registered name": gadget("keras.layers", "Dense", {"units": 2}, "evil>Lambda"),
     "no module": {"class_name": "Dense", "config": {}},
     "module without class": {"module": "os", "config": {}},
     "registered name alone": {"registered_name": "Lambda", "config": {}},
     "class that is no text": gadget("keras.layers", ["Dense"], {}),
     "module that is no text": gadget(["keras.layers"], "Dense", {}),
-    "typespec": {"class_name": "__typespec__", "module": "os", "config": ["system"]},
+    "typespec": gadget("os", "__typespec__", ["touch MARKER"]) | {"spec_name": "system"},
     "bytes": {"class_name": "__bytes__", "config": {"value": ""}},
+}
+PLACES = ("model", "layer", "argument", "compile_config", "activation", "kernel_initializer")
+
+
+def put(gadget: dict[str, Any], place: str, path: Path) -> None:
+    config = json.loads(zipfile.ZipFile(path).read("config.json"))
+    _, pool, last = layers = config["config"]["layers"]
+    match place:
+        case "model":
+            config = gadget
+        case "layer":  # the first, so that it sees the pictures
+            nodes = {"inbound_nodes": copy.deepcopy(pool["inbound_nodes"])}
+            layers.insert(1, nodes | gadget | {"name": "x"})
+            pool["inbound_nodes"][0]["args"][0]["config"]["keras_history"][0] = "x"
+        case "argument":
+            last["inbound_nodes"][0]["args"].append(gadget)
+        case "compile_config":
+            config[place] = {"optimizer": gadget, "loss": gadget}
+        case _:
+            last["config"][place] = gadget
+    rewrite(path, {"config.json": json.dumps(config).encode()})
+
+
+@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("name", GADGETS)
+def test_a_configuration_that_names_anything_else_runs_nothing(
+    keras_file: Path, marker: Path, name: str, place: str
+) -> None:
+    put(GADGETS[name], place, keras_file)
+    with nothing_runs(marker):
+        if place == "compile_config":  # only training needs it, and it is not read
+            assert np.shape(outputs(keras_file)) == (3, 2)
+        else:
+            refusal(keras_file)
+
+
+KNOWN = {
+    "call of another module": {"system": os.system},
+    "get_file": {"get_file": keras.utils.get_file},
+    "registered name": {"evil>Lambda": type("Evil", (), {"from_config": LAMBDA.function})},
 }
 
 
-@pytest.mark.parametrize("place", ["model", "layer", "activation", "initializer", "argument"])
-@pytest.mark.parametrize("name", GADGETS)
-def test_a_configuration_that_names_anything_else_runs_nothing(
-    keras_file: Path, name: str, place: str
-) -> None:
-    config = json.loads(zipfile.ZipFile(keras_file).read("config.json"))
-    layers, last = config["config"]["layers"], config["config"]["layers"][-1]
-    match place:
-        case "model":
-            config = GADGETS[name]
-        case "layer":
-            layers.append(GADGETS[name])
-        case "activation":
-            last["config"]["activation"] = GADGETS[name]
-        case "initializer":
-            last["config"]["kernel_initializer"] = GADGETS[name]
-        case "argument":
-            last["inbound_nodes"][0]["args"].append(GADGETS[name])
-    rewrite(keras_file, {"config.json": json.dumps(config).encode()})
-    with nothing_runs():
-        refusal(keras_file)
-    assert keras.src.saving.serialization_lib.in_safe_mode() in (None, True)
+@pytest.mark.parametrize("name", [*SAFE_MODE_REFUSES, *KNOWN])
+def test_the_same_file_does_harm_where_it_may(keras_file: Path, marker: Path, name: str) -> None:
+    put(GADGETS[name], "layer", keras_file)
+    with suppress(Exception), keras.saving.custom_object_scope(KNOWN.get(name, {})):
+        keras.saving.load_model(keras_file, safe_mode=False)(np.zeros((1, 8, 8, 3), np.float32))
+    assert marker.exists() or noted == ["urllib.Request"]
 
 
-def test_a_lambda_runs_in_other_hands_and_not_here(tmp_path: Path) -> None:
-    harm = keras.layers.Lambda(lambda x: (__import__("os").system("true"), x)[1])
-    save_model(keras_model(harm), tmp_path / "m.keras", CARD)
-    with nothing_runs():
-        assert "`Lambda` layer" in refusal(tmp_path / "m.keras")
-    keras.saving.load_model(tmp_path / "m.keras", safe_mode=False)
-    assert "os.system" in noted
+@pytest.mark.parametrize(
+    "harm",
+    [
+        lambda: subprocess.Popen(["touch", "MARKER"]).wait(),
+        lambda: importlib.import_module("evil"),
+        keras.config.enable_unsafe_deserialization,
+    ],
+)
+def test_other_harm_is_noticed(marker: Path, harm: Callable[[], object]) -> None:
+    with pytest.raises(AssertionError), nothing_runs(marker):
+        harm()
 
 
 @pytest.mark.parametrize("name", ["m.keras", "m.h5"])
-def test_hdf5_files_are_refused(tmp_path: Path, name: str) -> None:
-    with h5py.File(tmp_path / name, "w") as file:
-        file.attrs["model_config"] = json.dumps(GADGETS["Lambda"])
-    with nothing_runs(), pytest.raises(UserError, match=r"was not written by .*not a zip file"):
-        load_engine(tmp_path / name)
+def test_hdf5_files_are_refused(keras_file: Path, marker: Path, name: str) -> None:
+    path, original = keras_file.with_name(name), marker.with_name("original.h5")
+    keras_model(LAMBDA).save(original)
+    path.write_bytes(original.read_bytes())
+    marker.unlink()
+    noted.clear()
+    with nothing_runs(marker):
+        with pytest.raises(UserError, match=r"was not written by .*not a zip file"):
+            load_engine(path)
+        path.write_bytes(path.read_bytes() + keras_file.read_bytes())  # now it is an archive, too
+        assert np.shape(outputs(path)) == (3, 2)
+    keras.saving.load_model(original, safe_mode=False)
+    assert marker.exists()
+
+
+@pytest.mark.filterwarnings("ignore:Skipping nested container:UserWarning")
+@pytest.mark.parametrize("kind", ["ExternalLink", "external Dataset", "virtual Dataset"])
+def test_weights_from_elsewhere_are_refused(keras_file: Path, tmp_path: Path, kind: str) -> None:
+    other, weights, kernel = tmp_path / "other.h5", tmp_path / "weights.h5", "layers/dense/vars/0"
+    with h5py.File(other, "w") as file:
+        offset = file.create_dataset("kernel", data=np.ones((3, 2), np.float32)).id.get_offset()
+    weights.write_bytes(zipfile.ZipFile(keras_file).read("model.weights.h5"))
+    with h5py.File(weights, "r+") as file:
+        del file[kernel]
+        if kind == "ExternalLink":
+            file[kernel] = h5py.ExternalLink(str(other), "kernel")
+        elif kind == "external Dataset":
+            file.create_dataset(kernel, (3, 2), "f4", external=[(str(other), offset, 24)])
+        else:
+            layout = h5py.VirtualLayout((3, 2), "f4")
+            layout[:] = h5py.VirtualSource(str(other), "kernel", (3, 2))
+            file.create_virtual_dataset(kernel, layout)
+        assert (file[kernel][...] == 1).all()  # where nothing is refused
+    rewrite(keras_file, {"model.weights.h5": weights.read_bytes()})
+    with pytest.raises(UserError, match="cannot be loaded") as caught:
+        load_engine(keras_file)
+    assert f"Not allowed: H5 file with {kind}" in str(caught.value.__cause__)
+
+
+@pytest.mark.filterwarnings("ignore:Skipping nested container:UserWarning")
+def test_other_members_run_and_write_nothing(keras_file: Path, marker: Path) -> None:
+    array, weights = np.array(None, object), marker.with_name("weights.npz")
+    array[()] = type("Harm", (), {"__reduce__": lambda _: (os.system, ("touch MARKER",))})()
+    np.savez(weights, allow_pickle=True, **{"layers/dense/vars": array})
+    rewrite(keras_file, {"model.weights.h5": b"", "model.weights.npz": weights.read_bytes()})
+    rewrite(keras_file, {str(marker): b"x", "../MARKER": b"x", "assets/../../MARKER": b"x"})
+    with nothing_runs(marker), pytest.warns(UserWarning, match="Skipping invalid path"):
+        refusal(keras_file)
+    assert np.load(weights, allow_pickle=True)["layers/dense/vars"] == 0
+    assert marker.exists()
