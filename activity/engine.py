@@ -57,19 +57,13 @@ def load_engine(path: Path, prompt: bool = False) -> Engine:
 
 
 class KerasEngine:
-    """Runs a Keras model.
-
-    The graph is compiled once, for one shape, and a shorter batch is padded. So an image gives the
-    same output, whatever it is batched with.
-    """
+    """Runs a Keras model, compiled once for one shape; a shorter batch is padded."""
 
     def __init__(self, model: "keras.Model", batch_size: int = KERAS_BATCH) -> None:
         from activity.quiet.keras import tf
 
-        # A single row would take another matrix kernel, which rounds differently in the last bits.
-        rows = max(2, batch_size)
         self._batch_size = batch_size
-        self._inputs = np.zeros((rows, *model.input_shape[1:]), np.uint8)
+        self._inputs = np.zeros((batch_size, *model.input_shape[1:]), np.uint8)
         self._function = tf.function(
             lambda images: model(tf.cast(images, tf.float32), training=False),
             input_signature=[tf.TensorSpec(self._inputs.shape, tf.uint8)],

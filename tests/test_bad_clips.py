@@ -117,9 +117,17 @@ NAMES = [
     "audio_only.mp4", "sizes.ts", "still.mp4", "empty.mp4", "text.mp4", "noise.mp4",
     "fps_zero.avi", "fps_huge.avi", "fps_nan.avi", "hours.avi",
 ]  # fmt: skip
+# One of each kind.
+EVERY_DAY = {
+    "alpha.webm", "audio_only.mp4", "fps_nan.avi", "hours.avi", "noise.mp4", "one_pixel.mkv",
+    "sixteen_bit.mkv", "sizes.ts", "still.mp4", "variable_rate.mp4", "whole_50.mkv", "whole_50.mp4",
+}  # fmt: skip
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=() if name in EVERY_DAY else pytest.mark.slow) for name in NAMES],
+)
 def test_a_clip_is_labelled_as_far_as_it_decodes_or_refused(
     name: str, clips: Path, classifier: Classifier, tmp_path: Path
 ) -> None:

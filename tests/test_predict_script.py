@@ -268,7 +268,7 @@ def test_quiet_prints_errors_only(trained: Path, clip: Path, tmp_path: Path) -> 
 def test_without_a_display_the_preview_is_off(trained: Path, clip: Path, tmp_path: Path) -> None:
     arguments = (
         "predict_video.py", "-m", trained / "model/activity.xml",
-        "-l", trained / "model/lb.pickle", "-i", clip, "--overwrite",
+        "-l", trained / "model/lb.pickle", "-i", clip, "--overwrite", "--end", 0.2,
     )  # fmt: skip
     line = "preview off: no window can be opened here"
     for environment in ({}, {"DISPLAY": ":987"}):
@@ -344,7 +344,7 @@ def test_filmed_upright_is_written_upright(trained: Path, tmp_path: Path) -> Non
     done = run_script(
         "predict_video.py", "-m", trained / "model/activity.xml",
         "-l", trained / "model/lb.pickle", "-o", "out.mp4",
-        "-i", shared("clips/broken/rotated_90_metadata.mp4"), cwd=tmp_path,
+        "-i", shared("clips/broken/rotated_90_metadata.mp4"), "--end", 0.2, cwd=tmp_path,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert frames(tmp_path / "out.mp4")[0].shape == (1280, 544, 3)

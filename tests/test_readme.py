@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import ROOT, run_script, without_progress
+from conftest import ROOT, run_script, without_progress, write_clip
 
 README = (ROOT / "README.md").read_text()
 OPTIONS = (ROOT / "docs" / "options.md").read_text()
@@ -20,6 +20,11 @@ SET_UP = {
     "pip install -r requirements.txt",
 }
 PYTHON_COMMANDS = [command for command in COMMANDS if command.startswith("python ")]
+# The training is the longest of all; test_train_script.py does the same with other pictures.
+MARKED_COMMANDS = [
+    pytest.param(command, marks=pytest.mark.slow if "train.py" in command else ())
+    for command in PYTHON_COMMANDS
+]
 
 
 @pytest.fixture(scope="module")
@@ -30,8 +35,10 @@ def project(tmp_path_factory: pytest.TempPathFactory, dataset_folder: Path) -> P
         (folder / name).symlink_to(ROOT / name)
     shutil.copytree(ROOT / "model", folder / "model")
     (folder / "DIR").symlink_to(dataset_folder)
-    (folder / "clip.mp4").symlink_to(ROOT / "example_clips" / "tennis.mp4")
-    (folder / "CLIPS").symlink_to(ROOT / "example_clips")
+    (folder / "CLIPS").mkdir()
+    for name in ("one.avi", "two.avi"):
+        write_clip(folder / "CLIPS" / name, frames=10)
+    (folder / "clip.mp4").symlink_to("CLIPS/one.avi")
     return folder
 
 
@@ -60,7 +67,7 @@ def test_the_demo_finds_the_three_sports(project: Path) -> None:
             assert (project / "output" / f"{name}.{ending}").stat().st_size > 1000
 
 
-@pytest.mark.parametrize("command", PYTHON_COMMANDS)
+@pytest.mark.parametrize("command", MARKED_COMMANDS)
 def test_commands_run(command: str, project: Path, random_weights: Path) -> None:
     """As they stand; only ImageNet's weights, which are a download, are replaced."""
     _, script, *arguments = command.split()

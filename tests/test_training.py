@@ -27,8 +27,18 @@ SETTINGS = Settings()
 
 
 @pytest.fixture(scope="module")
-def base(random_weights: Path) -> keras.Model:
+def resnet(random_weights: Path) -> keras.Model:
     return build_backbone(str(random_weights))
+
+
+@pytest.fixture(scope="module")
+def base() -> keras.Model:
+    """Return a base with ResNet50's shapes that sees colours only, and needs no time."""
+    keras.utils.set_random_seed(0)
+    rgb = keras.Input((224, 224, 3))
+    colours = keras.layers.AveragePooling2D(16)(keras.layers.Rescaling(0.1)(rgb))
+    maps = keras.layers.Conv2D(2048, 1, activation="relu")(colours)
+    return keras.Model(rgb, keras.layers.GlobalAveragePooling2D()(maps))
 
 
 @pytest.fixture(scope="module")
@@ -58,14 +68,15 @@ def outputs(engine: Engine, images: Iterable[np.ndarray]) -> list[np.ndarray]:
     return [row for _, row in engine.stream(enumerate(images))]
 
 
-def test_the_base_is_fed_as_its_weights_were_trained(base: keras.Model) -> None:
+def test_the_base_is_fed_as_its_weights_were_trained(resnet: keras.Model) -> None:
     """An oracle of the layers before ResNet50: BGR with ImageNet's mean subtracted."""
     image = np.random.default_rng(0).integers(0, 256, (1, 224, 224, 3)).astype(np.float32)
     caffe = image[..., ::-1] - np.array([103.939, 116.779, 123.68], np.float32)
-    resnet = base.get_layer("resnet50")
-    expected = resnet(caffe, training=False).numpy().mean(axis=(1, 2))
-    np.testing.assert_allclose(base(image, training=False).numpy(), expected, rtol=1e-3, atol=1e-5)
-    assert not resnet.trainable_weights
+    inner = resnet.get_layer("resnet50")
+    expected = inner(caffe, training=False).numpy().mean(axis=(1, 2))
+    found = resnet(image, training=False).numpy()
+    np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-5)
+    assert not inner.trainable_weights
 
 
 def test_real_weights_tell_sports_apart_and_random_ones_do_not_load_as_real(tmp_path: Path) -> None:
@@ -181,11 +192,11 @@ def test_a_head_learns_and_is_the_same_again(
     def run(seed: int) -> tuple[keras.Model, dict[str, list[float]]]:
         batches = FeatureBatches(filled, chosen, [0], labels, 8, seed)
         test = FeatureBatches(filled, chosen, [0], labels, 8)
-        return train_head(batches, test, Settings(epochs=30, seed=seed))
+        return train_head(batches, test, Settings(epochs=12, seed=seed))
 
     head, history = run(5)
     assert head.output_shape == (None, classes)
-    assert [len(values) for values in history.values()] == [30] * 4
+    assert [len(values) for values in history.values()] == [12] * 4
     # For two classes the tutorial's one column of labels would make the loss vanish at once.
     assert history["loss"][0] > 0.1
     assert history["val_accuracy"][-1] > 0.9
@@ -229,9 +240,9 @@ def test_the_assembled_model_keeps_nothing_of_the_training(
 
 
 @pytest.mark.slow
-def test_outputs_do_not_depend_on_the_batch(base: keras.Model) -> None:
+def test_outputs_do_not_depend_on_the_batch(resnet: keras.Model) -> None:
     keras.utils.set_random_seed(0)
-    model = assemble(base, build_head(3, SETTINGS))
+    model = assemble(resnet, build_head(3, SETTINGS))
     images = np.random.default_rng(0).integers(0, 256, (9, 224, 224, 3), np.uint8)
     for make in (
         lambda size: KerasEngine(model, size),
@@ -241,17 +252,24 @@ def test_outputs_do_not_depend_on_the_batch(base: keras.Model) -> None:
         expected = outputs(make(8), images)
         assert len(expected) == len(images)
         for size in (1, 3):
-            assert np.array_equal(outputs(make(size), images), expected), size
+            # On some processors the last bits depend on the number of rows.
+            np.testing.assert_allclose(outputs(make(size), images), expected, atol=1e-5)
 
 
-def test_a_prompt_engine_answers_before_it_takes_the_next_image(base: keras.Model) -> None:
-    model = assemble(base, build_head(3, SETTINGS))
+def small_model() -> keras.Model:
+    """Return a model of which only the shapes count; it is converted in a second."""
+    image = keras.Input((16, 16, 3))
+    return keras.Model(image, keras.layers.Dense(3, "softmax")(keras.layers.Flatten()(image)))
+
+
+def test_a_prompt_engine_answers_before_it_takes_the_next_image() -> None:
+    model = small_model()
     taken: list[int] = []
 
     def images() -> Iterator[tuple[int, np.ndarray | None]]:
         for number in range(6):
             taken.append(number)
-            yield number, None if number % 3 else np.zeros((224, 224, 3), np.uint8)
+            yield number, None if number % 3 else np.zeros((16, 16, 3), np.uint8)
 
     for engine in (OpenVINOEngine(convert(model), 1, prompt=True), KerasEngine(model, 1)):
         for number, outputs in engine.stream(images()):
@@ -261,9 +279,9 @@ def test_a_prompt_engine_answers_before_it_takes_the_next_image(base: keras.Mode
         taken.clear()
 
 
-def test_keys_without_an_image_come_out_in_their_turn(base: keras.Model) -> None:
-    model = assemble(base, build_head(3, SETTINGS))
-    images = np.random.default_rng(0).integers(0, 256, (7, 224, 224, 3), np.uint8)
+def test_keys_without_an_image_come_out_in_their_turn() -> None:
+    model = small_model()
+    images = np.random.default_rng(0).integers(0, 256, (7, 16, 16, 3), np.uint8)
     items = [(number, None if number in (0, 3, 4, 5) else images[number]) for number in range(7)]
     for engine in (OpenVINOEngine(convert(model), 2), KerasEngine(model, 2)):
         expected = outputs(engine, images)
@@ -273,14 +291,15 @@ def test_keys_without_an_image_come_out_in_their_turn(base: keras.Model) -> None
             if image is None:
                 assert found[number] is None
             else:
-                assert np.array_equal(found[number], expected[number])  # type: ignore[arg-type]
+                # Its neighbours in the batch are others, which may change the last bits.
+                assert np.allclose(found[number], expected[number], atol=1e-5)  # type: ignore[arg-type]
 
 
-def test_fragile_operations_stay_in_float(base: keras.Model, pictures: list[Picture]) -> None:
+def test_fragile_operations_stay_in_float(resnet: keras.Model, pictures: list[Picture]) -> None:
     """Every int8 operation reads from a FakeQuantize; the few that cost labels must not."""
     keras.utils.set_random_seed(0)
     card, settings = ModelCard(("a", "b", "c"), "crop", 224), Settings(calibration_images=8)
-    model = assemble(base, build_head(3, SETTINGS))
+    model = assemble(resnet, build_head(3, SETTINGS))
     model = quantize(convert(model), pictures, card, settings)
 
     def sources(operation: ov.Node) -> list[str]:
@@ -300,9 +319,9 @@ def test_fragile_operations_stay_in_float(base: keras.Model, pictures: list[Pict
     assert quantized["MaxPool"] == quantized["ReduceMean"] == 0
 
 
-def test_an_openvino_copy_gives_the_models_outputs(base: keras.Model) -> None:
+def test_an_openvino_copy_gives_the_models_outputs(resnet: keras.Model) -> None:
     keras.utils.set_random_seed(0)
-    model = assemble(base, build_head(3, SETTINGS))
+    model = assemble(resnet, build_head(3, SETTINGS))
     images = np.random.default_rng(0).integers(0, 256, (5, 224, 224, 3), np.uint8)
     expected = model.predict(images.astype(np.float32), verbose=0)
     copied = outputs(OpenVINOEngine(convert(model)), images)
