@@ -102,8 +102,8 @@ def train(
     train_part, test_part = dataset.split(data, settings)
     card = ModelCard(tuple(data.labels), settings.resize, backbone.INPUT_SIZE)
 
-    base = backbone.build_backbone(settings.weights)
     with closing(FeatureCache(files.cache)) as cache:
+        base = backbone.build_backbone(settings.weights)
         extractor = backbone.FeatureExtractor(base, cache, settings)
         batches = head.compute_features(extractor, train_part, test_part, card.labels, settings)
         trained, history = head.train_head(*batches, settings)

@@ -20,9 +20,12 @@ SET_UP = {
     "pip install -r requirements.txt",
 }
 PYTHON_COMMANDS = [command for command in COMMANDS if command.startswith("python ")]
-# The training is the longest of all; test_train_script.py does the same with other pictures.
+# What test_train_script.py and the demo do with other options is left to `make test-all`.
 MARKED_COMMANDS = [
-    pytest.param(command, marks=pytest.mark.slow if "train.py" in command else ())
+    pytest.param(
+        command,
+        marks=pytest.mark.slow if "train.py" in command or "example_clips" in command else (),
+    )
     for command in PYTHON_COMMANDS
 ]
 
