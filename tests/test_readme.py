@@ -54,7 +54,10 @@ def test_no_command_is_forgotten() -> None:
 def test_the_demo_finds_the_three_sports(project: Path) -> None:
     """With this environment instead of a new one, which takes minutes."""
     done = subprocess.run(
-        ["make", "--silent", f"BIN={Path(sys.executable).parent}", "-o", ".venv/ready", "demo"],
+        [
+            "make", "--silent", "VENV=.venv", f"BIN={Path(sys.executable).parent}",
+            "-o", ".venv/ready", "demo",
+        ],
         cwd=project, capture_output=True, text=True,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr

@@ -5,11 +5,14 @@ import warnings
 from collections.abc import Sequence
 
 from activity.model_file import ModelCard
-from activity.quiet.keras import keras
+from activity.quiet.keras import keras, tf
 from activity.quiet.nncf import nncf
 from activity.quiet.openvino import ov
 from activity.training.dataset import Picture, plain_images
 from activity.training.settings import Settings
+
+# How OpenVINO 2026.4 finds out TensorFlow's version fails on Python 3.13 (its pull request 32482).
+ov.frontend.tensorflow.utils.get_environment_setup = lambda _: {"tensorflow": tf.__version__}
 
 
 def openvino_copy(
