@@ -46,6 +46,17 @@ def pictures(dataset_folder: Path) -> list[Picture]:
     return dataset.load(dataset.find_files(dataset_folder, list(COLOURS))).pictures
 
 
+@pytest.fixture(scope="module")
+def model(resnet: keras.Model) -> keras.Model:
+    keras.utils.set_random_seed(0)
+    return assemble(resnet, build_head(3, SETTINGS))
+
+
+@pytest.fixture(scope="module")
+def copy(model: keras.Model) -> ov.Model:
+    return convert(model)
+
+
 def extractor(base: keras.Model, path: Path, settings: Settings = SETTINGS) -> FeatureExtractor:
     return FeatureExtractor(base, FeatureCache(path), settings)
 
@@ -240,14 +251,12 @@ def test_the_assembled_model_keeps_nothing_of_the_training(
 
 
 @pytest.mark.slow
-def test_outputs_do_not_depend_on_the_batch(resnet: keras.Model) -> None:
-    keras.utils.set_random_seed(0)
-    model = assemble(resnet, build_head(3, SETTINGS))
+def test_outputs_do_not_depend_on_the_batch(model: keras.Model, copy: ov.Model) -> None:
     images = np.random.default_rng(0).integers(0, 256, (9, 224, 224, 3), np.uint8)
     for make in (
         lambda size: KerasEngine(model, size),
-        lambda size: OpenVINOEngine(convert(model), size),
-        lambda size: OpenVINOEngine(convert(model), size, prompt=size == 1),
+        lambda size: OpenVINOEngine(copy.clone(), size),
+        lambda size: OpenVINOEngine(copy.clone(), size, prompt=size == 1),
     ):
         expected = outputs(make(8), images)
         assert len(expected) == len(images)
@@ -295,12 +304,10 @@ def test_keys_without_an_image_come_out_in_their_turn() -> None:
                 assert np.allclose(found[number], expected[number], atol=1e-5)  # type: ignore[arg-type]
 
 
-def test_fragile_operations_stay_in_float(resnet: keras.Model, pictures: list[Picture]) -> None:
+def test_fragile_operations_stay_in_float(copy: ov.Model, pictures: list[Picture]) -> None:
     """Every int8 operation reads from a FakeQuantize; the few that cost labels must not."""
-    keras.utils.set_random_seed(0)
     card, settings = ModelCard(("a", "b", "c"), "crop", 224), Settings(calibration_images=8)
-    model = assemble(resnet, build_head(3, SETTINGS))
-    model = quantize(convert(model), pictures, card, settings)
+    quantized_copy = quantize(copy.clone(), pictures, card, settings)
 
     def sources(operation: ov.Node) -> list[str]:
         return [
@@ -309,7 +316,7 @@ def test_fragile_operations_stay_in_float(resnet: keras.Model, pictures: list[Pi
 
     quantized: Counter[str] = Counter()
     in_float: Counter[str] = Counter()
-    for operation in model.get_ordered_ops():
+    for operation in quantized_copy.get_ordered_ops():
         kind = operation.get_type_name()
         if kind in ("Convolution", "MatMul", "MaxPool", "AvgPool", "ReduceMean"):
             (quantized if "FakeQuantize" in sources(operation) else in_float)[kind] += 1
@@ -319,12 +326,10 @@ def test_fragile_operations_stay_in_float(resnet: keras.Model, pictures: list[Pi
     assert quantized["MaxPool"] == quantized["ReduceMean"] == 0
 
 
-def test_an_openvino_copy_gives_the_models_outputs(resnet: keras.Model) -> None:
-    keras.utils.set_random_seed(0)
-    model = assemble(resnet, build_head(3, SETTINGS))
+def test_an_openvino_copy_gives_the_models_outputs(model: keras.Model, copy: ov.Model) -> None:
     images = np.random.default_rng(0).integers(0, 256, (5, 224, 224, 3), np.uint8)
     expected = model.predict(images.astype(np.float32), verbose=0)
-    copied = outputs(OpenVINOEngine(convert(model)), images)
+    copied = outputs(OpenVINOEngine(copy.clone()), images)
     np.testing.assert_allclose(copied, expected, atol=1e-2)  # bfloat16 has 8 significant bits
     assert np.std(expected, axis=0).max() > 1e-3
 
