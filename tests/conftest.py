@@ -26,7 +26,7 @@ from activity.quiet.opencv import cv2
 
 # A slow machine is no failure. `make test-all` takes the thorough one.
 settings.register_profile("quick", deadline=None, max_examples=40)
-settings.register_profile("thorough", deadline=None, max_examples=400)
+settings.register_profile("thorough", deadline=None, max_examples=200)
 settings.load_profile("quick")
 
 ROOT = Path(__file__).parents[1]
