@@ -105,13 +105,13 @@ class Progress(tqdm):  # type: ignore[misc]
         self.set_postfix_str(postfix, refresh=False)
         self.update()
 
-    @staticmethod
-    def status_printer(file: Any) -> Callable[[str], object]:
-        """Return what prints a status; tqdm asks for it."""
-        if file.isatty():
-            printer: Callable[[str], object] = tqdm.status_printer(file)
-            return printer
-        return lambda status: print(status, file=file, flush=True)
+    def display(self, msg: str | None = None, pos: int | None = None) -> None:
+        """Print where it stands; tqdm calls it now and then, and at the end."""
+        if self.fp.isatty():
+            super().display(msg, pos)
+        else:
+            end = "" if self.disable else "\n"  # at the end tqdm itself ends the line
+            print(msg or self, file=self.fp, end=end, flush=True)
 
 
 @contextmanager
