@@ -1,10 +1,11 @@
 """Label every frame of videos with a trained model, without flicker.
 
     python predict_video.py --model model/activity.xml --label-bin model/lb.pickle \\
-        --input clip.mp4 --output output/clip.avi --size 128
+        --input clip.mp4 --output output/clip.mp4 --size 128
 
 Each frame goes through the model, the last --size probability vectors are averaged, and the label
-of the largest mean is drawn on the frame. The annotated frames are shown and written to a video.
+of the largest mean is drawn on the frame. The annotated frames are shown and written to a video,
+with the times and the sound of the clip.
 
 Reading, the model, and drawing with writing are three stages that run at the same time.
 
@@ -14,8 +15,8 @@ From Python, `label_video` does the same for one clip.
 import argparse
 import os
 import time
-from collections.abc import Generator
-from contextlib import ExitStack, closing, redirect_stdout
+from collections.abc import Generator, Iterator
+from contextlib import ExitStack, closing, contextmanager, redirect_stdout
 from pathlib import Path
 
 from activity.cli import (
@@ -28,31 +29,33 @@ from activity.cli import (
     run,
     whole_number,
 )
-from activity.errors import UserError, print_error
+from activity.errors import UserError
 from activity.files import check_distinct, save_json
 from activity.label_file import load_labels
 
 with one_line_errors():  # OpenCV may lack libraries of the system
     from activity.engine import Engine
     from activity.model_file import ModelCard
+    from activity.prediction.backends import USUAL_FPS, Format
     from activity.prediction.classifier import Classifier
-    from activity.prediction.outputs import Outputs, Unwanted, optional, plan_outputs
+    from activity.prediction.outputs import Output, Outputs, plan_outputs
     from activity.prediction.overlay import draw
     from activity.prediction.preview import Preview
     from activity.prediction.reader import Frame, VideoReader
-    from activity.prediction.report import ClipResult, SummaryTable, json_record
+    from activity.prediction.report import ClipResult, RunReport, json_record
     from activity.prediction.settings import UNCERTAIN, Settings
     from activity.prediction.sight import see
     from activity.prediction.smoothing import Prediction, smooth
     from activity.prediction.sources import (
         find_sources,
         names_several,
+        numbered_pictures,
         source_names,
         source_title,
     )
     from activity.prediction.stop import Stop
     from activity.prediction.summary import ClipSummary
-    from activity.prediction.table import frame_table
+    from activity.prediction.table import FrameTable, clip_table, frame_table
     from activity.prediction.timeline import timeline_of
     from activity.prediction.writer import video_writer
     from activity.streams import latest, prefetch
@@ -68,40 +71,41 @@ def label_video(
     outputs: Outputs,
     settings: Settings = Settings(),  # noqa: B008 (it is frozen)
     *,
+    fps: float | None = None,
     top: int = 1,
+    table: FrameTable | None = None,
     preview: Preview | None = None,
     stop: Stop | None = None,
     quiet: bool = True,
 ) -> ClipResult | None:
-    """Label a video file, a camera (its number) or a stream (its address); write the outputs.
+    """Label a clip, a camera (its number) or a stream (its address); write the outputs.
 
-    On each frame the `top` most probable classes are drawn. Once `stop` is wanted, the files are
-    finished and the result says so; it is None if that was before the first frame, and nothing was
-    written. Files that exist are replaced. Raises `UserError` for a clip without a frame that can
-    be decoded, and for a file that cannot be written.
+    Numbered pictures are shown at `fps`. On each frame the `top` most probable classes are drawn;
+    `table` takes it in with those of other clips, `preview` shows it. Files that exist are
+    replaced. Once `stop` is wanted they are finished and the result says so; it is None if that
+    was before the first frame. Raises `UserError` for what cannot be decoded or written.
     """
     stop, labels, title = stop or Stop(), classifier.card.labels, source_title(source)
-    with VideoReader(source, settings.start, settings.end, stop) as reader:
+    with VideoReader(source, settings.start, settings.end, stop, fps) as reader:
         outputs.check()
         # Neither frames of a live source nor those of a stride wait for a batch.
         engine = classifier.engine(prompt=reader.live or settings.stride > 1)
         if stop.wanted:
             return None
-        fps, begin = reader.fps, reader.decoded
-        summary = ClipSummary(labels, fps)
-        window = preview.begin(title, fps) if preview else Unwanted()
-        # What is entered first ends last: the timeline is drawn once the video is whole.
+        summary = ClipSummary(labels, reader.format.fps)
+        watchers = [watcher for watcher in (table, preview) if watcher]
+        for watcher in watchers:
+            watcher.begin(source)
         with (
-            optional(outputs.timeline, lambda path: timeline_of(path, title, summary)) as timeline,
-            optional(outputs.output, lambda path: video_writer(path, fps, begin)) as video,
-            optional(outputs.csv, lambda path: frame_table(path, labels)) as table,
+            opened(outputs, title, summary, reader.format) as files,
             closing(label_frames(reader, engine, classifier.card, settings)) as frames,
             Progress(reader.expected, "frames", title, quiet) as progress,
         ):
             started = time.monotonic()
             for frame, prediction in frames:
-                draw(frame.picture, prediction, labels, top)
-                for output in (video, table, timeline, summary, window):
+                if outputs.output or preview:
+                    draw(frame.picture, prediction, labels, top)
+                for output in (summary, *files, *watchers):
                     output.add(frame, prediction)
                 progress.advance(prediction.label)
                 reader.recycle(frame)
@@ -125,6 +129,23 @@ def label_frames(
             yield from labelled
 
 
+@contextmanager
+def opened(
+    outputs: Outputs, title: str, summary: ClipSummary, format: Format
+) -> Iterator[list[Output]]:
+    """Give what takes in the frames of a clip; its files are whole once the block ends."""
+    files: list[Output] = []
+    with ExitStack() as stack:
+        # What is opened first is closed last: the timeline is drawn once the video is whole.
+        if outputs.timeline:
+            files.append(stack.enter_context(timeline_of(outputs.timeline, title, summary)))
+        if outputs.output:
+            files.append(stack.enter_context(video_writer(outputs.output, format)))
+        if outputs.csv:
+            files.append(stack.enter_context(frame_table(outputs.csv, summary.labels)))
+        yield files
+
+
 def main() -> int:
     """Run the script; return the exit code: 0, 1 if a clip failed, 128 plus a signal's number."""
     args = parse_args()
@@ -132,16 +153,20 @@ def main() -> int:
         size=args.size, min_probability=args.min_probability,
         start=args.start, end=args.end, stride=args.stride,
     )  # fmt: skip
-    classifier, clips = plan(args)
+    classifier, common, clips = plan(args)
+    labels = classifier.card.labels
     several = names_several(args.input)
-    table = SummaryTable([source for source, _ in clips], classifier.card.labels)
     stop = Stop()
     failed = False
     with ExitStack() as stack:
-        stack.enter_context(stop.on_signals())
+        enter = stack.enter_context
+        enter(stop.on_signals())
         if args.quiet:
-            stack.enter_context(redirect_stdout(None))
-        preview = stack.enter_context(Preview(stop, args.realtime)) if args.preview else None
+            enter(redirect_stdout(None))
+        table = enter(frame_table(common.csv, labels, several=True)) if common.csv else None
+        summary = enter(clip_table(common.summary, labels)) if common.summary else None
+        preview = enter(Preview(stop, args.realtime)) if args.preview else None
+        report = RunReport([source for source, _ in clips], labels, several, summary)
         for source, outputs in clips:
             if stop.wanted:
                 break
@@ -149,39 +174,43 @@ def main() -> int:
                 with options_named([("--input", source), *outputs.options()]):
                     refuse_to_replace(outputs, args.overwrite)
                     result = label_video(
-                        source, classifier, outputs, settings,
-                        top=args.top, preview=preview, stop=stop, quiet=args.quiet,
+                        source, classifier, outputs, settings, fps=args.fps, top=args.top,
+                        table=table, preview=preview, stop=stop, quiet=args.quiet,
                     )  # fmt: skip
             except UserError as error:
                 if not several:
                     raise
-                print_error("error", error)
+                report.fail(source, error)
                 failed = True
-                continue
-            if result:
-                for warning in result.warnings:
-                    print_error("warning", warning)
-                print(table.row(result) if several else result.text())
+            else:
+                if result:
+                    report.add(result)
     return 128 + stop.signal if stop.signal else int(failed)
 
 
-def plan(args: argparse.Namespace) -> tuple[Classifier, list[tuple[str, Outputs]]]:
-    """Return the model, not yet loaded, and the clips with the files to make from each.
+def plan(args: argparse.Namespace) -> tuple[Classifier, Outputs, list[tuple[str, Outputs]]]:
+    """Return the model, not yet loaded, the files of the run, and the clips with theirs.
 
     What can go wrong is found out here, before the model is loaded, which takes seconds with Keras.
     """
-    named = Outputs(output=args.output, csv=args.csv, json=args.json, timeline=args.timeline)
+    named = Outputs(args.output, args.csv, args.json, args.timeline, args.summary)
     models = [("--model", args.model), ("--label-bin", args.label_bin)]
     inputs = [("--input", name) for name in args.input]
-    with options_named([*models, *inputs, *named.options()]):
+    with options_named([*models, *inputs, *named.options(), ("--fps", args.fps)]):
         labels = load_labels(args.label_bin)
         classifier = Classifier(args.model)
         classifier.card.require_labels(labels, args.label_bin)
         sources = find_sources(args.input)
-        plans = plan_outputs(named, source_names(sources), names_several(args.input))
+        if args.fps and not any(map(numbered_pictures, sources)):
+            raise UserError(f"{args.fps:g} is the rate of numbered pictures; name some", args.fps)
+        names, several = source_names(sources), names_several(args.input)
+        common, plans = plan_outputs(named, names, several, args.video)
+        refuse_to_replace(common, args.overwrite)
+        common.check()
     inputs = [("--input", Path(source)) for source in sources]
-    check_distinct([*inputs, *models, *(pair for plan in plans for pair in plan.options())])
-    return classifier, list(zip(sources, plans, strict=True))
+    written = [pair for plan in [common, *plans] for pair in plan.options()]
+    check_distinct([*inputs, *models, *written])
+    return classifier, common, list(zip(sources, plans, strict=True))
 
 
 def refuse_to_replace(outputs: Outputs, overwrite: bool) -> None:
@@ -208,19 +237,29 @@ def parse_args() -> argparse.Namespace:
 # fmt: off
 def add_files(parser: Parser) -> None:
     """Add what is read and what is written."""
-    add = parser.add_argument_group("files").add_argument
+    files = parser.add_argument_group("files")
+    add = files.add_argument
     add("-m", "--model", type=file_path, default=Path("model/activity.xml"), metavar="FILE",
         help="model that train.py wrote: .xml runs with OpenVINO, others with Keras "
         "(default: %(default)s)")
     add("-l", "--label-bin", type=file_path, default=Path("model/lb.pickle"), metavar="FILE",
         help="its class names (default: %(default)s)")
     add("-i", "--input", nargs="+", required=True, metavar="CLIP",
-        help="what to label: videos, folders of them, patterns like 'clips/*.mp4', the number of a "
-        "camera, the address of a stream. For more than one video each output is a folder")
-    add("-o", "--output", type=file_path, metavar="FILE",
-        help="annotated video, .avi or .mp4 (default: output/<name of the clip>.avi)")
+        help="what to label: videos, folders of them, patterns like 'clips/*.mp4', numbered "
+        "pictures like 'frames/*.png' or frames/%%04d.png, the number of a camera, the address of "
+        "a stream. For more than one clip each output is a folder")
+    add("--fps", type=real_number(0.01, 1000), metavar="N",
+        help=f"numbered pictures a second (default: {USUAL_FPS:g})")
+    video = files.add_mutually_exclusive_group().add_argument
+    video("-o", "--output", type=file_path, metavar="FILE",
+        help="annotated video, .mp4 (H.264, with the clip's sound) or .avi (MJPG) "
+        "(default: output/<name of the clip>.mp4)")
+    video("--no-video", dest="video", action="store_false",
+        help="write no annotated video")
     add("--csv", type=file_path, metavar="FILE",
-        help="table with one row a frame")
+        help="table with one row a frame; for more than one clip a folder, or one table of all")
+    add("--summary", type=file_path, metavar="FILE",
+        help="table with one row a clip")
     add("--json", type=file_path, metavar="FILE",
         help="report: clip, model, settings, segments of equal labels, shares, label changes")
     add("--timeline", type=file_path, metavar="FILE",

@@ -24,9 +24,7 @@ def main() -> None:
         figure.subplots(1, len(clips), sharey=True), clips.items(), strict=True
     ):
         names, rates = zip(*reversed(bars), strict=True)
-        drawn = panel.barh(
-            names, rates, color=["#bbbbbb", "#2a7f62", "#2a7f62", "#5fa8d3", "#c44536"]
-        )
+        drawn = panel.barh(names, rates, color=["#bbbbbb", *3 * ["#2a7f62"], "#5fa8d3", "#c44536"])
         panel.bar_label(drawn, fmt="%.0f", padding=3)
         panel.axvline(30, color="black", linewidth=0.8, linestyle=":")
         panel.set(title=f"{clip}, frames/s (dotted: 30, real time)", xlim=(0, 1.12 * max(rates)))

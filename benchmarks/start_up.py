@@ -24,7 +24,7 @@ def seconds_to_end(command: list[object]) -> float:
 def seconds_to_first_frame(command: list[object]) -> float:
     """Return how long `predict_video.py` took to write the first row of its table."""
     with tempfile.TemporaryDirectory() as folder:
-        outputs = ["-o", f"{folder}/out.avi", "--csv", f"{folder}/out.csv"]
+        outputs = ["-o", f"{folder}/out.mp4", "--csv", f"{folder}/out.csv"]
         started = time.monotonic()
         with subprocess.Popen(
             [str(word) for word in [*command, *outputs]], cwd=ROOT, stdout=subprocess.DEVNULL

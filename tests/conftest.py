@@ -186,7 +186,7 @@ def trained(
 
 def rows(path: Path) -> list[dict[str, str]]:
     """Return the rows of a CSV table."""
-    with path.open(newline="") as file:
+    with path.open(newline="", encoding="utf-8-sig") as file:
         return list(csv.DictReader(file))
 
 

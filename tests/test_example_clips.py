@@ -13,7 +13,7 @@ from tools.example_clips.scene import FPS, HEIGHT, WIDTH
 def test_the_clip_is_the_drawn_one(name: str) -> None:
     scene, elsewhere = CLIPS[name]
     with VideoReader(ROOT / "example_clips" / f"{name}.mp4") as reader:
-        assert reader.fps == FPS
+        assert reader.format.fps == FPS
         frames = [frame.picture for frame in reader]
     assert len(frames) == FRAMES
     assert frames[0].shape == (HEIGHT, WIDTH, 3)

@@ -5,6 +5,7 @@
 
 import contextlib
 import json
+import multiprocessing
 import os
 import pickle
 import random
@@ -17,8 +18,14 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
+from fractions import Fraction
+from io import BytesIO
 from pathlib import Path
+from typing import Any
+from unittest.mock import patch
 
+import av
 import numpy as np
 import pytest
 from conftest import (
@@ -28,9 +35,11 @@ from conftest import (
     frames,
     rows,
     run_process,
+    wait_for,
     without_progress,
     write_clip,
 )
+from test_sound import Clip
 
 from activity.errors import UserError
 from activity.files import save_json
@@ -42,7 +51,13 @@ from activity.model_file import (
     save_model,
     save_openvino_model,
 )
+from activity.prediction import sound
+from activity.prediction import writer as writer_module
+from activity.prediction.backends import Format, Sound
+from activity.prediction.backends.pyav import demux
+from activity.prediction.reader import Frame
 from activity.prediction.smoothing import Prediction
+from activity.prediction.sound import join
 from activity.prediction.summary import ClipSummary
 from activity.prediction.table import frame_table
 from activity.prediction.timeline import Timeline
@@ -55,6 +70,9 @@ from activity.training.mistakes import Mistake, save_contact_sheet
 KILLS = int(os.environ.get("KILLS", "3"))
 CARD = ModelCard(("a", "b"), "crop", 3)
 NOISE = np.random.default_rng(0).integers(0, 256, (240, 320, 3), np.uint8)
+BLACK = np.zeros((48, 64, 3), np.uint8)
+PLAIN = Format(25.0, 25.0, Fraction(1, 12_800))
+PREDICTION = Prediction("a", "a", np.ones(1), np.ones(1))
 
 
 @contextmanager
@@ -106,7 +124,7 @@ def write_contact_sheet(path: Path) -> None:
 
 
 def write_timeline(path: Path) -> None:
-    timeline, summary = Timeline(["a", "b"], 25.0), ClipSummary(["a", "b"], 25.0)
+    timeline, summary = Timeline(["a", "b"]), ClipSummary(["a", "b"], 25.0)
     row = np.array([0.7, 0.3])
     for output in (timeline, summary):
         output.add(frame(0), Prediction("a", "a", row, row))
@@ -120,10 +138,10 @@ def write_table(path: Path) -> None:
             table.add(frame(number), Prediction("a", "a", row, row))
 
 
-def write_video(path: Path) -> None:
-    with video_writer(path, 25.0) as writer:
-        for _ in range(20):
-            writer.write(NOISE)
+def write_video(path: Path, format: Format = PLAIN, picture: np.ndarray = NOISE) -> None:
+    with video_writer(path, format) as writer:
+        for number in range(20):
+            writer.add(Frame(number, number / 25, picture), PREDICTION)
 
 
 @pytest.mark.parametrize(
@@ -162,15 +180,41 @@ def test_a_full_disk_is_an_error_that_leaves_what_was_there(
     assert (tmp_path / name).stat().st_size > 100
 
 
+@pytest.mark.parametrize("codec", ["", "aac", "pcm_s16le"])
+@pytest.mark.parametrize("picture", [NOISE, BLACK], ids=["noise", "black"])
+def test_a_disk_that_gets_full_at_any_moment_of_a_film(
+    tmp_path: Path, codec: str, picture: np.ndarray
+) -> None:
+    """Its header, its pieces, the whole of them with the sound, copied or encoded."""
+    format, path = PLAIN, tmp_path / "film.mp4"
+    if codec:
+        clip = Clip("clip.mov", codec).write(tmp_path)
+        format = replace(PLAIN, sound=Sound(str(clip), 0.0))
+    write_video(path, format, picture)
+    whole = path.read_bytes()
+    path.write_text("from an earlier run")
+    others = sorted(tmp_path.iterdir())
+    sizes = [0, 1, 30, 500, 1000, *(len(whole) * share // 40 for share in range(1, 40))]
+    for size in [*sizes, *(len(whole) - missing for missing in (500, 50, 1))]:
+        with largest_file(size), pytest.raises(UserError, match=r"film\.mp4 could not be written"):
+            write_video(path, format, picture)
+        assert path.read_text() == "from an earlier run"
+        assert sorted(tmp_path.iterdir()) == others
+    with largest_file(len(whole) + 5000):  # its pieces have more headers
+        write_video(path, format, picture)
+    assert path.read_bytes() == whole
+
+
+@pytest.mark.parametrize("video", ["v.avi", "v.mp4"])
 @pytest.mark.parametrize("size", [1_000, 50_000])
-def test_prediction_on_a_full_disk(tmp_path: Path, size: int) -> None:
+def test_prediction_on_a_full_disk(tmp_path: Path, size: int, video: str) -> None:
     """The table fails first, or the video once its frames are counted."""
     clip = write_clip(tmp_path / "clip.avi", frames=200)
     (tmp_path / "out").mkdir()
     done = subprocess.run(
         [
             sys.executable, ROOT / "predict_video.py", *BUNDLED, "-i", clip, "--no-preview",
-            "-o", "out/v.avi",
+            "-o", f"out/{video}",
             "--csv", "out/t.csv", "--json", "out/r.json", "--timeline", "out/t.png",
         ],
         cwd=tmp_path, capture_output=True, text=True,
@@ -224,7 +268,7 @@ def require_whole(folder: Path) -> None:
             assert json.loads(path.read_text())
         elif path.suffix == ".png":
             assert cv2.imread(str(path)) is not None
-        elif path.suffix == ".avi":
+        elif path.suffix in (".avi", ".mp4"):
             assert frames(path)
         elif path.suffix == ".csv":
             assert rows(path)
@@ -251,10 +295,13 @@ def killed(command: list[object], folder: Path, seconds: float) -> bool:
 
 
 @pytest.mark.slow
-def test_killed_predictions_leave_nothing_under_a_final_name(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("video", "begun"), [("v.avi", 300_000), ("v.mp4", 5000)])
+def test_killed_predictions_leave_nothing_under_a_final_name(
+    tmp_path: Path, video: str, begun: int
+) -> None:
     clip = write_clip(tmp_path / "clip.avi", frames=400)
     command = [*BUNDLED, "-i", clip, "--no-preview", "--overwrite"]
-    outputs = ["-o", "v.avi", "--csv", "t.csv", "--json", "r.json", "--timeline", "t.png"]
+    outputs = ["-o", video, "--csv", "t.csv", "--json", "r.json", "--timeline", "t.png"]
     (tmp_path / "undisturbed").mkdir()
     started = time.monotonic()
     done = run_process("predict_video.py", *command, *outputs, cwd=tmp_path / "undisturbed")
@@ -269,14 +316,87 @@ def test_killed_predictions_leave_nothing_under_a_final_name(tmp_path: Path) -> 
     while hit < KILLS:
         hit += killed(script, folder, moment.uniform(0, seconds))
         require_whole(folder)
-    # The frames that were written before a kill can be had: an .avi needs no index to be read.
-    partials = [path for path in folder.glob(".v.*.partial.avi") if path.stat().st_size > 300_000]
-    assert all(len(frames(path)) > 50 for path in partials)
+    # The frames that were written before a kill can be had: an .avi needs no index to be read, and
+    # an .mp4 is in pieces.
+    partials = [path for path in folder.glob(".v.*.partial.*") if path.stat().st_size > begun]
+    assert all(len(frames(path)) >= 50 for path in partials)
     done = run_process("predict_video.py", *command, *outputs, cwd=folder)
     assert done.returncode == 0, done.stderr
     for name in ("t.csv", "r.json"):
         assert (folder / name).read_text() == (tmp_path / "undisturbed" / name).read_text()
-    assert len(frames(folder / "v.avi")) == 400
+    assert len(frames(folder / video)) == 400
+
+
+def playable(path: Path) -> int:
+    """Return how many frames a player shows of a file that nobody finished."""
+    with av.open(BytesIO(path.read_bytes()), "r") as container:
+        return len(list(container.decode(container.streams.video[0])))
+
+
+@pytest.mark.parametrize("picture", [NOISE, BLACK], ids=["noise", "black"])
+@pytest.mark.parametrize("fps", [25.0, 1.5])
+def test_what_a_kill_would_leave_of_a_film_plays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, picture: np.ndarray, fps: float
+) -> None:
+    """At any moment, as far as the last two seconds and the frames that the encoder holds."""
+
+    def join_watched(pieces: Path, *others: Any) -> int:
+        assert playable(pieces) == count
+        joined = join(pieces, *others)
+        assert playable(pieces) == count
+        return joined
+
+    monkeypatch.setattr(writer_module, "join", join_watched)
+    count = round(9 * fps)
+    with video_writer(tmp_path / "film.mp4", replace(PLAIN, fps=fps)) as writer:
+        for number in range(count):
+            writer.add(Frame(number, number / fps, picture), PREDICTION)
+            if number > 2 * fps + 2 and number % 7 == 0:
+                (partial,) = tmp_path.glob(".film.*.partial.mp4")
+                assert playable(partial) >= number + 1 - (2 * fps + 2)
+    assert playable(tmp_path / "film.mp4") == count
+
+
+def write_for_long(path: Path) -> None:
+    with video_writer(path, PLAIN) as writer:
+        for number in range(10_000):
+            writer.add(Frame(number, number / 25, NOISE), PREDICTION)
+
+
+def write_slowly_in_the_end(path: Path) -> None:
+    def delayed(*stream: Any) -> Iterator[Any]:
+        for packet in demux(*stream):
+            yield packet
+            time.sleep(0.2)
+
+    with patch.object(sound, "demux", delayed):
+        write_video(path)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("write", "begun", "size"),
+    [(write_for_long, "*.mp4", 10_000), (write_slowly_in_the_end, "*.new", 10)],
+)
+def test_films_of_killed_processes_play(
+    tmp_path: Path, write: Callable[[Path], None], begun: str, size: int
+) -> None:
+    moment = random.Random(0)
+    for _ in range(KILLS):
+        process = multiprocessing.get_context("spawn").Process(
+            target=write, args=(tmp_path / "film.mp4",)
+        )
+        process.start()
+        wait_for(lambda: [path for path in tmp_path.glob(begun) if path.stat().st_size > size])
+        time.sleep(moment.uniform(0, 1))
+        process.kill()
+        process.join()
+        assert process.exitcode == -signal.SIGKILL
+        assert not (tmp_path / "film.mp4").exists()
+        (partial,) = tmp_path.glob(".film.*.partial.mp4")
+        assert playable(partial) >= 20
+        for path in tmp_path.iterdir():
+            path.unlink()
 
 
 @pytest.mark.slow

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 import predict_video
 import train
 from activity.files import save_json
-from activity.prediction.report import ClipResult, SummaryTable
+from activity.prediction.report import ClipResult, RunReport
 from activity.prediction.smoothing import Prediction
 from activity.prediction.summary import ClipSummary
 from activity.prediction.table import frame_table
@@ -75,7 +75,7 @@ shares = st.lists(st.floats(0, 1, allow_nan=False), min_size=2, max_size=2)
 def test_reports_hold_what_they_were_told(
     labels: list[str], frames: list[tuple[list[float], list[float], int]], fps: float, title: str
 ) -> None:
-    summary, timeline = ClipSummary(labels, fps), Timeline(labels, fps)
+    summary, timeline = ClipSummary(labels, fps), Timeline(labels)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         number = -1
@@ -91,7 +91,7 @@ def test_reports_hold_what_they_were_told(
         save_json({"title": title} | summary.record(), folder / "r.json")
         timeline.save(folder / "t.svg", title, summary.segments)
 
-        with (folder / "t.csv").open(newline="", encoding="utf-8") as file:
+        with (folder / "t.csv").open(newline="", encoding="utf-8-sig") as file:
             head, *found = csv.reader(file)
         assert [row[2].removeprefix("'") for row in found] == [
             labels[int(np.argmax(averaged))].removeprefix("'") for averaged, _, _ in frames
@@ -103,5 +103,5 @@ def test_reports_hold_what_they_were_told(
         assert sum(segment["frames"] for segment in record["segments"]) == len(frames)
         assert (folder / "t.svg").stat().st_size > 1000
     result = ClipResult(title, Path(title), summary, 1.0)
-    for line in SummaryTable([title], labels).row(result).split("\n"):
+    for line in RunReport([title], labels, True, None).line(result).split("\n"):
         assert line.isprintable()

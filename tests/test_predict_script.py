@@ -65,7 +65,7 @@ def test_the_tutorials_command_lines(command: str, trained: Path, tmp_path: Path
     done = run_script("predict_video.py", *command.split(), cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     with VideoReader(tmp_path / output) as reader:
-        assert reader.fps == pytest.approx(29.97, abs=0.001)
+        assert reader.format.fps == pytest.approx(29.97, abs=0.001)
         assert sum(1 for _ in reader) == 20
     assert f"{output}: 20 frames" in done.stdout
 
@@ -117,7 +117,7 @@ def test_averaging_removes_the_flicker_and_the_table_says_so(
     assert f"whole clip: tennis, mean probability {whole_clip['tennis']:.3f}" in done.stdout
     assert cv2.imread(str(tmp_path / "timeline.png")) is not None
     # Without -o the video goes to output/ under the name of the clip.
-    written = frames(tmp_path / "output" / "tennis.avi")
+    written = frames(tmp_path / "output" / "tennis.mp4")
     original = frames(clip)
     assert len(written) == len(original)
     for one, other in zip(written, original, strict=True):
@@ -146,9 +146,9 @@ def test_several_clips_and_a_bad_one_among_them(trained: Path, tmp_path: Path) -
     head, *lines = (line.split() for line in done.stdout.splitlines())
     assert head[:3] == ["clip", "label", "probability"]
     assert [(line[0], line[1], line[5], line[7]) for line in lines] == [
-        ("clips/football.avi", "football", "12", "videos/football.avi"),
-        ("clips/tennis.avi", "tennis", "12", "videos/tennis.avi"),
-        ("tennis.mp4", "tennis", "8", "videos/tennis-2.avi"),
+        ("clips/football.avi", "football", "12", "videos/football.mp4"),
+        ("clips/tennis.avi", "tennis", "12", "videos/tennis.mp4"),
+        ("tennis.mp4", "tennis", "8", "videos/tennis-2.mp4"),
     ]
     for _, label, _, _, _, count, _, video in lines:
         assert len(frames(tmp_path / video)) == int(count)
@@ -163,6 +163,78 @@ def test_several_clips_and_a_bad_one_among_them(trained: Path, tmp_path: Path) -
     done = run_script(*arguments, "--overwrite", cwd=tmp_path)
     assert done.stderr.count("\n") == 2
     assert len(done.stdout.splitlines()) == 4
+
+
+def test_a_folder_of_clips_becomes_two_tables_and_no_video(tmp_path: Path) -> None:
+    (tmp_path / "clips").mkdir()
+    for name, count in (("a", 6), ("b", 4)):
+        write_clip(tmp_path / "clips" / f"{name}.avi", frames=count)
+    (tmp_path / "clips" / "c.mp4").write_text("no video")
+    arguments = (
+        "predict_video.py", *BUNDLED, "--no-preview", "-i", "clips", "--no-video",
+        "--csv", "all.csv", "--summary", "clips.csv",
+    )  # fmt: skip
+    done = run_script(*arguments, cwd=tmp_path)
+    assert done.returncode == 1
+    fault = "clips/c.mp4 holds no frame that can be decoded; is it a video?"
+    assert done.stderr == f"error: --input {fault}\n"
+    assert [line.split()[-1] for line in done.stdout.splitlines()[1:]] == ["-", "-"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["all.csv", "clips", "clips.csv"]
+    table = rows(tmp_path / "all.csv")
+    assert [(row["clip"], int(row["frame"])) for row in table] == [
+        (f"clips/{name}.avi", number) for name, count in (("a", 6), ("b", 4))
+        for number in range(count)
+    ]  # fmt: skip
+    one, other, broken = rows(tmp_path / "clips.csv")
+    assert [(row["clip"], row["frames"], row["end_s"]) for row in (one, other)] == [
+        ("clips/a.avi", "6", "0.240"), ("clips/b.avi", "4", "0.160"),
+    ]  # fmt: skip
+    # With few frames the mean of the clip is the last mean of its frames.
+    for row, last in ((one, table[5]), (other, table[9])):
+        assert row["label"] == last["label"]
+        for label in COLOURS:
+            assert float(row[f"p_{label}"]) == pytest.approx(float(last[f"p_{label}"]), abs=2e-6)
+        assert row["remarks"] == row["video"] == ""
+    assert (broken["clip"], broken["label"]) == ("clips/c.mp4", "")
+    assert broken["remarks"] == fault
+    # Neither table is replaced without being asked.
+    for option, name in (("--csv", "all.csv"), ("--summary", "clips.csv")):
+        (tmp_path / {"all.csv": "clips.csv", "clips.csv": "all.csv"}[name]).unlink(missing_ok=True)
+        done = run_script(*arguments, cwd=tmp_path)
+        assert done.stderr == (
+            f"error: {option} {name} exists; add --overwrite, or choose another name\n"
+        )
+        (tmp_path / {"all.csv": "clips.csv", "clips.csv": "all.csv"}[name]).touch()
+
+
+def test_a_report_alone_is_that_of_the_video(tmp_path: Path) -> None:
+    clip = write_clip(tmp_path / "clip.avi", frames=12)
+    common = ("predict_video.py", *BUNDLED, "--no-preview", "-i", clip, "--csv")
+    for name, more in (("with.csv", ["-o", "v.mp4"]), ("without.csv", ["--no-video"])):
+        done = run_script(*common, name, *more, cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+    assert (tmp_path / "with.csv").read_bytes() == (tmp_path / "without.csv").read_bytes()
+    assert done.stdout.startswith(f"{clip}: 12 frames, ")
+
+
+def test_numbered_pictures_are_one_clip(tmp_path: Path) -> None:
+    (tmp_path / "frames").mkdir()
+    for number in range(8, 12):
+        cv2.imwrite(str(tmp_path / "frames" / f"{number}.png"), picture("tennis", number))
+    for source in ("frames/*.png", "frames/%d.png"):
+        done = run_script(
+            "predict_video.py", *BUNDLED, "--no-preview", "-i", source, "--fps", 4,
+            "--csv", "t.csv", "--overwrite", cwd=tmp_path,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.startswith("output/frames.mp4: 4 frames")
+        table = rows(tmp_path / "t.csv")
+        assert [row["time_s"] for row in table] == ["0.000", "0.250", "0.500", "0.750"]
+        with VideoReader(tmp_path / "output" / "frames.mp4") as reader:
+            written = [(frame.time, frame.picture[60:]) for frame in reader]
+        for (time, shown), number in zip(written, range(8, 12), strict=True):
+            assert time == (number - 8) / 4
+            assert np.abs(shown.astype(int) - picture("tennis", number)[60:]).mean() < 12
 
 
 def test_names_of_files_cannot_fake_a_line_or_move_the_cursor(
@@ -260,7 +332,7 @@ def test_quiet_prints_errors_only(trained: Path, clip: Path, tmp_path: Path) -> 
     )  # fmt: skip
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == "error: --input missing.mp4 does not exist; name a video file\n"
-    assert len(frames(tmp_path / "output" / "tennis.avi")) == 60
+    assert len(frames(tmp_path / "output" / "tennis.mp4")) == 60
 
 
 def test_without_a_display_the_preview_is_off(trained: Path, clip: Path, tmp_path: Path) -> None:
@@ -358,6 +430,11 @@ def test_filmed_upright_is_written_upright(trained: Path, tmp_path: Path) -> Non
         (["-i", "http://127.0.0.1:9/none"], 1, "http://127.0.0.1:9/none gives no frame"),
         (["-i", "97"], 1, "--input 97 gives no frame"),
         (["-i", "missing.mp4"], 1, "--input missing.mp4 does not exist"),
+        (["-i", "missing.mp4", "--fps", "5"], 1, "--fps 5 is the rate of numbered pictures; name"),
+        (["-i", "frames"], 1, "frames is a folder of pictures; name them as 'frames/*.png'"),
+        (["-i", "frames/%02d.png"], 1, "--input frames/%02d.png does not exist"),
+        (["-i", "clip.avi", "--no-video", "-o", "a.mp4"], 2, "not allowed with argument"),
+        (["-i", "clip.avi", "--csv", "a.csv", "--summary", "a.csv"], 1, "are the same file"),
         (["-i", "model"], 1, "--input model is a folder without a video"),
         (["-i", "*.webm"], 1, "--input *.webm matches no file"),
         (["-i", "clip.avi", "--start", "3", "--end", "3"], 2, "--end 3 is not after --start 3"),
@@ -381,7 +458,7 @@ def test_filmed_upright_is_written_upright(trained: Path, tmp_path: Path) -> Non
         (["-i", "\udcff.avi"], 1, r"--input \udcff.avi is not named in UTF-8"),
         (["-i", "clip.avi", "-o", "\udcff.avi"], 2, r"'\udcff.avi' is not the name of a file"),
         (["-i", "two.pickle"], 1, "holds no frame that can be decoded"),
-        (["-i", "clip.avi", "-o", "out.mkv"], 1, "choose a name ending in .avi or .mp4"),
+        (["-i", "clip.avi", "-o", "out.mkv"], 1, "choose a name ending in .mp4 or .avi"),
         (["-i", "clip.avi", "-o", "clip.avi"], 1, "--input and --output are the same file"),
         (["-i", "clip.avi", "--csv", "clip.avi"], 1, "--input and --csv are the same file"),
         (["-i", "clip.avi", "--csv", "folder.csv"], 1, "--csv folder.csv is a folder"),
@@ -412,6 +489,8 @@ def test_a_mistake_prints_one_line(
     write_clip(tmp_path / "clip.avi")
     (tmp_path / "kept.csv").touch()
     (tmp_path / "folder.csv").mkdir()
+    (tmp_path / "frames").mkdir()
+    (tmp_path / "frames" / "one.png").touch()
     (tmp_path / "model").mkdir()
     (tmp_path / "model" / "activity.xml").symlink_to(trained / "model" / "activity.xml")
     (tmp_path / "xml.xml").write_text("<net></net>")

@@ -174,7 +174,7 @@ def test_one_window_for_all_clips_until_q(tmp_path: Path, display: str) -> None:
     press(display, number, "q")
     stdout, stderr = process.communicate(timeout=60)
     assert process.returncode == 0, stderr
-    assert [path.name for path in sorted((tmp_path / "out").iterdir())] == ["a.avi", "b.avi"]
+    assert [path.name for path in sorted((tmp_path / "out").iterdir())] == ["a.mp4", "b.mp4"]
     first, second = stdout.splitlines()[1:]
     assert "ended" not in first
     assert "ended before the end of the clip" in second

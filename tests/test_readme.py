@@ -68,8 +68,8 @@ def test_the_demo_finds_the_three_sports(project: Path) -> None:
         # The label of single frames flips, and the averaged one does not.
         assert int(line[3]) >= 4
         assert int(line[4]) == 0
-        assert line[7] == f"output/{name}.avi"
-        for ending in ("avi", "png", "json"):
+        assert line[7] == f"output/{name}.mp4"
+        for ending in ("mp4", "png", "json"):
             assert (project / "output" / f"{name}.{ending}").stat().st_size > 1000
 
 

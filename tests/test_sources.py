@@ -6,9 +6,11 @@ from hypothesis import strategies as st
 
 from activity.errors import UserError
 from activity.prediction.sources import (
+    camera_number,
     find_sources,
-    is_stream,
+    is_address,
     names_several,
+    numbered_pictures,
     shown,
     source_names,
     source_title,
@@ -17,10 +19,14 @@ from activity.prediction.sources import (
 
 @pytest.fixture
 def clips(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Make clips/ with b.mp4, a.AVI, notes.txt and [1].mp4, and clips/deep/c.mkv; go there."""
-    (tmp_path / "clips" / "deep").mkdir(parents=True)
-    for name in ("b.mp4", "a.AVI", "notes.txt", "[1].mp4", "deep/c.mkv"):
-        (tmp_path / "clips" / name).touch()
+    """Make folders with clips and pictures, all empty, and go there."""
+    for name in (
+        "clips/b.mp4", "clips/a.AVI", "clips/notes.txt", "clips/[1].mp4", "clips/deep/c.mkv",
+        "clips/10:30.mts", "shots/9.png", "shots/10.png", "shots/0011.png", "shots/b1.png",
+        "shots/shot_2.JPG", "shots/shot_11.JPG", "shots/shot_x.JPG", "shots/[1].png",
+    ):  # fmt: skip
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -34,8 +40,15 @@ def clips(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (["clips/notes.txt"], ["clips/notes.txt"], False),
         (["clips/[1].mp4"], ["clips/[1].mp4"], False),
         (["0"], ["0"], False),
+        (["/dev/video0"], ["/dev/video0"], False),
         (["rtsp://host/stream?x=[1]*"], ["rtsp://host/stream?x=[1]*"], False),
-        (["clips"], ["clips/[1].mp4", "clips/a.AVI", "clips/b.mp4"], True),
+        (["http://host/%04d.png"], ["http://host/%04d.png"], False),
+        (["clips/10:30.mts"], ["clips/10:30.mts"], False),
+        (["shots/*.png"], ["shots/*.png"], False),
+        (["shots/shot_%d.JPG"], ["shots/shot_%d.JPG"], False),
+        (["shots/9.png"], ["shots/9.png"], False),
+        (["shots/*.png", "0"], ["shots/*.png", "0"], True),
+        (["clips"], ["clips/10:30.mts", "clips/[1].mp4", "clips/a.AVI", "clips/b.mp4"], True),
         (["clips/*.mp4"], ["clips/[1].mp4", "clips/b.mp4"], True),
         (["clips/**/*.mkv"], ["clips/deep/c.mkv"], True),
         (["clips/b.mp4", "0"], ["clips/b.mp4", "0"], True),
@@ -50,12 +63,81 @@ def test_what_the_command_line_names(inputs: list[str], found: list[str], severa
 @pytest.mark.usefixtures("clips")
 @pytest.mark.parametrize(
     ("name", "message"),
-    [("clips/*.webm", "matches no file"), ("empty", "is a folder without a video")],
+    [
+        ("clips/*.webm", "matches no file"),
+        ("clips/*.png", "matches no file"),
+        ("empty", "is a folder without a video"),
+        ("shots", r"is a folder of pictures; name them as 'shots/\*\."),
+    ],
 )
 def test_what_finds_nothing_is_an_error(name: str, message: str) -> None:
     Path("empty").mkdir()
     with pytest.raises(UserError, match=message):
         find_sources([name])
+
+
+@pytest.mark.usefixtures("clips")
+@pytest.mark.parametrize(
+    ("source", "names"),
+    [
+        ("shots/*.png", ["9.png", "10.png", "0011.png", "[1].png", "b1.png"]),
+        ("shots/%04d.png", ["9.png", "10.png", "0011.png"]),
+        ("shots/%d.png", ["9.png", "10.png", "0011.png"]),
+        ("shots/shot_%d.JPG", ["shot_2.JPG", "shot_11.JPG"]),
+        ("shots/shot_*.JPG", ["shot_2.JPG", "shot_11.JPG", "shot_x.JPG"]),
+        ("*/shot_?.JPG", ["shot_2.JPG", "shot_x.JPG"]),
+        ("shots/9.png", []),  # a picture
+        ("shots/[1].png", []),
+        ("shots/*", []),  # of anything
+        ("clips/*.mp4", []),
+        ("nothing/*.png", []),
+        ("nothing/%d.png", []),
+        ("http://host/%d.png", []),
+    ],
+)
+def test_numbered_pictures_are_one_clip_in_the_order_of_their_numbers(
+    source: str, names: list[str]
+) -> None:
+    assert [path.name for path in numbered_pictures(source)] == names
+
+
+@pytest.mark.usefixtures("clips")
+def test_outputs_of_pictures_are_named_after_what_they_share() -> None:
+    sources = [
+        "shots/*.png",
+        "shots/%04d.png",
+        "shots/shot_%d.JPG",
+        str(Path("shots/*.png").absolute()),
+    ]
+    assert source_names(sources) == ["shots", "shots-2", "shot", "shots-3"]
+    assert source_title("shots/%04d.png") == "%04d.png"
+
+
+@pytest.mark.parametrize(
+    ("source", "number"),
+    [
+        ("0", 0),
+        ("12", 12),
+        ("/dev/video0", 0),
+        ("/dev/../dev/video10", 10),
+        ("by-id/usb-Court_Camera-index0", 3),
+        ("/dev/video", None),
+        ("/dev/video0.mp4", None),
+        ("dev/video0", None),
+        ("0.mp4", None),
+        ("-1", None),
+        ("rtsp://host/dev/video0", None),
+    ],
+)
+def test_a_camera_is_a_number_or_a_device(
+    source: str, number: int | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("by-id").mkdir()
+    Path("by-id/usb-Court_Camera-index0").symlink_to("/dev/video3")
+    assert camera_number(source) == number
+    if number is not None:
+        assert source_names([source]) == [source_title(source)] == [f"camera{number}"]
 
 
 def test_outputs_are_named_after_the_file_the_camera_or_the_host() -> None:
@@ -77,7 +159,7 @@ def test_names_differ_on_any_file_system(sources: list[str]) -> None:
     names = source_names(sources)
     assert len({name.lower() for name in names}) == len(sources)
     assert not any("/" in name for name in names)
-    assert not any(map(is_stream, sources))
+    assert not any(map(is_address, sources))
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,7 @@ def test_one_row_a_frame(tmp_path: Path) -> None:
         (partial,) = tmp_path.iterdir()
         assert len(partial.read_text().splitlines()) == 2  # written as it goes
         table.add(frame(1), prediction([0.25, 0.5, 0.25], [0.0, 1.0, 0.0]))
-    with (tmp_path / "t.csv").open(newline="") as file:
+    with (tmp_path / "t.csv").open(newline="", encoding="utf-8-sig") as file:
         rows = list(csv.reader(file))
     assert [",".join(row) for row in rows] == [
         "frame,time_s,label,probability,raw_label,raw_probability,p_a,p_b,p_c",
@@ -40,7 +40,7 @@ def test_no_label_is_a_formula_to_a_spreadsheet(tmp_path: Path, label: str) -> N
     row = np.array([0.7, 0.3])
     with frame_table(tmp_path / "t.csv", [label, "b"]) as table:
         table.add(frame(0), Prediction(label, label, row, row))
-    with (tmp_path / "t.csv").open(newline="") as file:
+    with (tmp_path / "t.csv").open(newline="", encoding="utf-8-sig") as file:
         head, found = csv.reader(file)
     assert found[2] == found[4] == f"'{label}"
     assert not any(cell.startswith(("=", "+", "-", "@")) for cell in [*head, *found])

@@ -1,7 +1,6 @@
 """Which files are made from each clip, where they go, and what all of them are told."""
 
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -14,7 +13,13 @@ if TYPE_CHECKING:
     from activity.prediction.smoothing import Prediction
 
 # What the name of each kind may end in; the first is for files whose names are not given.
-ENDINGS = {"output": (".avi", ".mp4"), "csv": (".csv",), "json": (".json",), "timeline": PICTURES}
+ENDINGS = {
+    "output": (".mp4", ".avi"),
+    "csv": (".csv",),
+    "json": (".json",),
+    "timeline": PICTURES,
+    "summary": (".csv",),
+}
 FOLDER = Path("output")
 
 
@@ -28,23 +33,9 @@ class Output(Protocol):
         """
 
 
-class Unwanted:
-    """Stands for an output that nobody asked for."""
-
-    def add(self, frame: "Frame", prediction: "Prediction") -> None:
-        """Do nothing."""
-
-
-def optional(
-    path: Path | None, make: Callable[[Path], AbstractContextManager[Output]]
-) -> AbstractContextManager[Output]:
-    """Return what `make` makes of a path, or of no path an output that does nothing."""
-    return nullcontext(Unwanted()) if path is None else make(path)
-
-
 @dataclass(frozen=True)
 class Outputs:
-    """The files to make from one clip, or for several clips a folder for each kind.
+    """The files to make from one clip, or from a whole run; for several clips also folders.
 
     None stands for one that is not wanted. The names are those of the options.
     """
@@ -53,6 +44,7 @@ class Outputs:
     csv: Path | None = None  # a row for each frame
     json: Path | None = None  # the report
     timeline: Path | None = None  # a picture of the probabilities over time
+    summary: Path | None = None  # a row for each clip of a run
 
     def wanted(self) -> dict[str, Path]:
         """Return the files that are wanted, by their kind."""
@@ -68,19 +60,30 @@ class Outputs:
             check_output(path, ENDINGS[kind])
 
 
-def plan_outputs(named: Outputs, names: Sequence[str], several: bool) -> list[Outputs]:
-    """Return the files to make from clips of these names; an annotated video in any case.
+def plan_outputs(
+    named: Outputs, names: Sequence[str], several: bool, video: bool = True
+) -> tuple[Outputs, list[Outputs]]:
+    """Return the files to make from a whole run, and those to make from its clips of these names.
 
     `named` has what the user gave for a kind: a file, or for several clips a folder that gets one
-    file a clip. Raises `UserError` for a single file where there are several clips.
+    file a clip; but one table may hold several clips. There is an annotated video of each clip,
+    named or not, unless `video` is False. Raises `UserError` for one file where it takes several.
     """
+    common = Outputs(summary=named.summary)
+    named = replace(named, summary=None)
+    if several and named.csv and named.csv.suffix.lower() in ENDINGS["csv"]:
+        common, named = replace(common, csv=named.csv), replace(named, csv=None)
     if not several:
-        return [replace(named, output=named.output or FOLDER / f"{names[0]}{ENDINGS['output'][0]}")]
-    folders = {"output": FOLDER} | named.wanted()
+        if video and not named.output:
+            named = replace(named, output=FOLDER / f"{names[0]}{ENDINGS['output'][0]}")
+        return common, [named]
+    if video and not named.output:
+        named = replace(named, output=FOLDER)
+    folders = named.wanted()
     for kind, folder in folders.items():
         if folder.suffix.lower() in ENDINGS[kind]:
             raise UserError(f"{folder} is one file for several clips; name a folder", folder)
-    return [
+    return common, [
         Outputs(**{kind: folder / f"{name}{ENDINGS[kind][0]}" for kind, folder in folders.items()})
         for name in names
     ]

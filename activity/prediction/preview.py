@@ -7,6 +7,7 @@ from typing import Self
 
 from activity.prediction.reader import Frame
 from activity.prediction.smoothing import Prediction
+from activity.prediction.sources import source_title
 from activity.prediction.stop import Stop
 from activity.quiet.opencv import cv2
 
@@ -44,25 +45,23 @@ class Preview:
         if self._open and self._is_visible():
             cv2.destroyWindow(self.NAME)
 
-    def begin(self, clip: str, fps: float) -> Self:
-        """Announce a clip; in real time its frames are shown no faster than `fps`."""
-        self._title = f"{clip} - space: pause, q: quit"
-        self._fps = fps
-        self._shown = 0
-        return self
+    def begin(self, source: str) -> None:
+        """Announce the next clip."""
+        self._title = f"{source_title(source)} - space: pause, q: quit"
+        self._begun = False
 
     def add(self, frame: Frame, _: Prediction) -> None:
         """Show a frame, and act on the keys pressed since the last one."""
-        if self._shown == 0:
+        if not self._begun:
             self._open_for(frame)
         if not self._possible:
             return
+        if self._realtime and (wait := self._started + frame.time - time.monotonic()) > 0:
+            self._act_on(cv2.waitKey(max(1, round(1000 * wait))))
         cv2.imshow(self.NAME, frame.picture)
-        self._shown += 1
-        wait = 0.0
-        if self._realtime:
-            wait = self._started + self._shown / self._fps - time.monotonic()
-        key = cv2.waitKey(max(1, round(1000 * wait)))
+        self._act_on(cv2.waitKey(1))
+
+    def _act_on(self, key: int) -> None:
         if key == self.PAUSE:
             key = self._pause()
         if key in self.QUIT or not self._is_visible():
@@ -84,6 +83,7 @@ class Preview:
             return False
 
     def _open_for(self, frame: Frame) -> None:
+        self._begun = True
         if self._possible and self._trial.wait() != 0:
             self._possible = False
             print("preview off: no window can be opened here (no display, or a headless OpenCV?)")
@@ -97,4 +97,4 @@ class Preview:
             self._open = True
         cv2.setWindowTitle(self.NAME, self._title)
         cv2.resizeWindow(self.NAME, round(width * scale), round(height * scale))
-        self._started = time.monotonic()
+        self._started = time.monotonic() - frame.time

@@ -1,30 +1,31 @@
-"""Frames in: of a video file, a camera or a network stream."""
+"""Frames in: of a video file, numbered pictures, a camera or a network stream."""
 
-import math
-import time
-from collections import deque
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
-from itertools import takewhile
 from pathlib import Path
+from time import monotonic, sleep
 from typing import Self
 
 import numpy as np
 
 from activity.errors import UserError, cannot_be_read
-from activity.prediction.sources import is_stream, shown
+from activity.prediction.backends import USUAL_FPS, Backend, NoFrameError, Pool
+from activity.prediction.backends.opencv import OpenCVBackend
+from activity.prediction.backends.pictures import PictureBackend
+from activity.prediction.backends.pyav import PyAVBackend
+from activity.prediction.sources import (
+    camera_number,
+    is_address,
+    numbered_pictures,
+    shown,
+)
 from activity.prediction.stop import Stop
-from activity.quiet.opencv import cv2
 from activity.text import is_utf8
 
-# Used where the container does not say, or says something no camera does.
-USUAL_FPS = 30.0
-HIGHEST_FPS = 1000.0
-# A damaged packet looks like the end of the file; a healthy frame may follow this many packets on.
-DAMAGED_PACKETS = 64
-# Of a stream, in milliseconds; OpenCV's own are half a minute.
-TIMEOUTS = (cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, 10_000, cv2.CAP_PROP_READ_TIMEOUT_MSEC, 5_000)
 RECONNECT_PAUSES = (1.0, 2.0, 4.0)  # seconds before each attempt
+# Times are printed to the millisecond, and have to mean the same frame when they are given back.
+HALF_A_MILLISECOND = 0.0005
 
 
 @dataclass(slots=True)
@@ -32,20 +33,23 @@ class Frame:
     """One frame on its way through the program."""
 
     number: int  # in the clip, from 0
-    time: float  # seconds from the clip's beginning
+    time: float  # seconds since the clip's first frame
     picture: np.ndarray  # (H, W, 3) uint8 BGR, which is drawn on later
     seen: np.ndarray | None = None  # (side, side, 3) uint8 RGB, if the model is to see it
 
 
 class VideoReader:
-    """Reads the frames of a video file, a camera or a network stream, upright, one at a time.
+    """Reads the frames of a source, upright and in their displayed shape, one at a time.
 
-    `start` and `end`, in seconds, bound what is read. `decoded` is the number of frames from the
-    clip's beginning to the last one read; `claimed` is how many the container says it has, an
-    estimate (None if it says nothing). `live` tells that frames come at their own pace and cannot
-    wait. Where such a source breaks off it is taken up again, `reconnections` times so far, until
-    that fails several times in a row or `stop` is wanted. Raises `UserError` for a source that is
-    missing or delivers no frame.
+    OpenCV decodes cameras and ordinary files, PyAV the rest: `_open` has the rule. `start` and
+    `end`, in seconds, bound what is read; `fps` is the rate of numbered pictures. A frame's time is
+    that of the container, and of cameras and live streams that of its arrival.
+
+    `decoded` is the number of frames from the clip's beginning to the last one read, `time` the
+    time of that one. `live` tells that frames come at their own pace and cannot wait. Where such a
+    source breaks off it is taken up again, `reconnections` times so far, until that fails several
+    times in a row or `stop` is wanted. Raises `UserError` for a source that is missing or delivers
+    no frame.
     """
 
     def __init__(
@@ -54,119 +58,169 @@ class VideoReader:
         start: float = 0.0,
         end: float | None = None,
         stop: Stop | None = None,
+        fps: float | None = None,
     ) -> None:
         self._source = source = str(source)
         if not is_utf8(source):
             raise self._error("is not named in UTF-8, as OpenCV needs it; rename it")
-        self._stop = stop
-        if not is_stream(source):
-            _require_file(source)
-        self._capture = self._open()
-        fps = self._capture.get(cv2.CAP_PROP_FPS)
-        self.fps = fps if 0 < fps <= HIGHEST_FPS and math.isfinite(fps) else USUAL_FPS
-        claimed = int(self._capture.get(cv2.CAP_PROP_FRAME_COUNT))
-        self.claimed = claimed if claimed > 0 else None
-        self.live = is_stream(source) and self.claimed is None
-        self.decoded = self._skip(round(start * self.fps))
-        first_end = self.decoded + 1
-        self.end = math.inf if end is None else max(first_end, round(end * self.fps))
+        self._stop = stop or Stop()
+        self._start, self._end = start, end
+        self._fps = fps or USUAL_FPS
+        self._pool = Pool()
+        self.decoded, self.time = 0, 0.0
+        self.reached_end = False  # the one that was asked for, not that of the source
         self.reconnections = 0
-        self._free: deque[np.ndarray] = deque()
+        self.live = False
+        if camera_number(source) is None and not is_address(source):
+            self._require_file()
+        self._frames = self._read()
         # The first frame is read here, so that a source without one fails before anything slow.
-        self._first: np.ndarray | None = self._read()
-        if self._first is None:
-            self._capture.release()
-            if self.decoded:
-                raise self._error(f"has no frame at {start:g} s; begin earlier")
-            if is_stream(source):
-                raise self._error("gives no frame; is it connected, and reachable?")
-            raise self._error("holds no frame that can be decoded; is it a video?")
-        self.height, self.width = self._first.shape[:2]
+        try:
+            self._backend = self._open()
+            self._first = next(self._frames)
+        except (NoFrameError, StopIteration):
+            raise self._without_frame() from None
+        self.format = self._backend.format
+        self.height, self.width = self._first.picture.shape[:2]
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exception: object) -> None:
-        self._capture.release()
+        self._backend.close()
 
     def __iter__(self) -> Iterator[Frame]:
         """Yield every frame."""
-        picture, self._first = self._first, None
-        while picture is not None:
-            number = self.decoded
-            self.decoded += 1
-            yield Frame(number, number / self.fps, picture)
-            if self.decoded >= self.end:
-                break
-            picture = self._read()
-            if picture is None and self.live:
-                picture = self._reconnect()
+        yield self._first
+        yield from self._frames
+
+    def recycle(self, frame: Frame) -> None:
+        """Let the memory of a frame that nobody needs any more become that of a later one."""
+        self._pool.put(frame.picture)
 
     @property
     def expected(self) -> int | None:
-        """How many frames there are to read, as far as anybody knows."""
-        end = min(self.end, self.claimed or math.inf)
-        return None if math.isinf(end) else int(end) - self.decoded
+        """About how many frames there are to read, as far as anybody knows."""
+        duration = self.format.duration
+        if duration is None:
+            return None
+        frames = self.format.claimed or duration * self.format.fps
+        seconds = min(self._end or duration, duration) - self._start
+        return max(1, round(frames * seconds / duration)) if duration > 0 else None
 
     def _error(self, fault: str) -> UserError:
         return UserError(f"{shown(self._source)} {fault}", self._source)
 
-    def _open(self) -> cv2.VideoCapture:
-        if self._source.isdecimal():
-            capture = cv2.VideoCapture(int(self._source))
+    def _without_frame(self) -> UserError:
+        if self.decoded:
+            return self._error(f"has no frame at {self._start:g} s; begin earlier")
+        if camera_number(self._source) is not None or is_address(self._source):
+            return self._error("gives no frame; is it connected, and reachable?")
+        return self._error("holds no frame that can be decoded; is it a video?")
+
+    def _require_file(self) -> None:
+        """Raise `UserError` with the reason, where FFmpeg would only say that it sees no video."""
+        path = Path(self._source)
+        if numbered_pictures(self._source):
+            return
+        try:
+            if path.is_file():
+                path.open("rb").close()
+            elif not path.is_fifo():
+                kind = "is a folder" if path.is_dir() else "does not exist"
+                raise self._error(f"{kind}; name a video file")
+        except OSError as error:
+            raise cannot_be_read(self._source, error) from error
+
+    def _open(self) -> Backend:
+        """Open the source with what reads it right."""
+        camera = camera_number(self._source)
+        if camera is not None:
+            self.live = True
+            return OpenCVBackend(camera)
+        if files := numbered_pictures(self._source):
+            return PictureBackend(files, self._fps)
+        opened = self._open_with_pyav()
+        self.live = opened.live
+        if is_address(self._source) or not opened.ordinary or self._start > 0:
+            return opened
+        opened.close()
+        return OpenCVBackend(self._address, opened.format)
+
+    def _open_with_pyav(self) -> PyAVBackend:
+        return PyAVBackend(self._address, unwanted=lambda: self._stop.wanted)
+
+    @property
+    def _address(self) -> str:
+        # FFmpeg takes what stands before a colon for a protocol, but not in an absolute path.
+        return self._source if is_address(self._source) else str(Path(self._source).absolute())
+
+    def _read(self) -> Iterator[Frame]:
+        """Yield the frames between start and end, at least one, with times that increase."""
+        time: float | None = None
+        begun = False
+        for number, told, picture in self._decode_live() if self.live else self._decode():
+            if time is None:
+                time = told or 0.0
+            elif told is None or told <= time:
+                time += 1 / self._backend.format.fps
+            else:
+                time = told
+            if begun and self._end is not None and time >= self._end - HALF_A_MILLISECOND:
+                self.reached_end = True
+                return
+            self.decoded, self.time = number + 1, time
+            if time >= self._start - HALF_A_MILLISECOND:
+                begun = True
+                yield Frame(number, time, picture)
+
+    def _decode(self) -> Iterator[tuple[int, float | None, np.ndarray]]:
+        """Yield what a source that can wait holds; see `Backend.decode`."""
+        if not isinstance(self._backend, OpenCVBackend):
+            yield from self._backend.decode(self._pool, self._start)
+            return
+        # OpenCV gives the last picture once more where it cannot convert the next one, as when a
+        # film turns interlaced. So what it repeats, PyAV reads, and all that follows.
+        number = 0
+        glimpse = None
+        for number, time, picture in self._backend.decode(self._pool):
+            before, glimpse = glimpse, (picture.shape, picture[::16, ::16].tobytes())
+            if before and (before == glimpse or before[0] != glimpse[0]):
+                break
+            yield number, time, picture
         else:
-            options = TIMEOUTS if is_stream(self._source) else ()
-            capture = cv2.VideoCapture(self._source, cv2.CAP_FFMPEG, options)
-        # The default has changed between versions of OpenCV.
-        capture.set(cv2.CAP_PROP_ORIENTATION_AUTO, 1)
-        return capture
+            return
+        self._backend.close()
+        self._backend = self._open_with_pyav()
+        last = self.time
+        for place, later, picture in self._backend.decode(self._pool, last):
+            is_new = place >= number if later is None else later > last + HALF_A_MILLISECOND
+            if is_new:
+                yield number, later, picture
+                number += 1
 
-    def _reconnect(self) -> np.ndarray | None:
-        """Take up a source that broke off; return its next picture, or None if it is gone."""
-        for pause in RECONNECT_PAUSES:
-            if self._stop and self._stop.wanted:
-                break
-            time.sleep(pause)
-            self._capture.release()
-            self._capture = self._open()
-            decoded, picture = self._capture.read()
-            if decoded:
-                self.reconnections += 1
-                return picture
-        return None
+    def _decode_live(self) -> Iterator[tuple[int, float, np.ndarray]]:
+        """Yield the frames of a live source with the time of their arrival, and take it up again.
 
-    def _skip(self, frames: int) -> int:
-        """Go to a frame and return its number."""
-        if frames and self.claimed is not None:
-            self._capture.set(cv2.CAP_PROP_POS_FRAMES, frames)
-            return frames
-        return sum(1 for _ in takewhile(lambda _: self._capture.grab(), range(frames)))
-
-    def recycle(self, frame: Frame) -> None:
-        """Let the memory of a frame that nobody needs any more become that of a later one.
-
-        Frames in fresh memory would cost time, and with several threads hundreds of megabytes.
+        Clocks of cameras differ, start anew when a stream is taken up again, or are made up, as
+        those of MJPEG over HTTP.
         """
-        self._free.append(frame.picture)
-
-    def _read(self) -> np.ndarray | None:
-        memory = self._free.popleft() if self._free else None
-        for _ in range(DAMAGED_PACKETS):
-            decoded, picture = self._capture.read(memory)
-            if decoded:
-                return picture
-            if self.claimed is None or self.decoded >= self.claimed:
-                break
-        return None
-
-
-def _require_file(source: str) -> None:
-    """Raise `UserError` with the reason, where FFmpeg would only say that it sees no video."""
-    path = Path(source)
-    try:
-        if not path.is_file():
-            kind = "is a folder" if path.is_dir() else "does not exist"
-            raise UserError(f"{source} {kind}; name a video file", source)
-        path.open("rb").close()
-    except OSError as error:
-        raise cannot_be_read(source, error) from error
+        began: float | None = None
+        number = failures = 0
+        while True:
+            for _, _, picture in self._backend.decode(self._pool):
+                now = monotonic()
+                began = began or now
+                self.reconnections += failures > 0
+                failures = 0
+                yield number, now - began, picture
+                number += 1
+            while True:
+                if failures == len(RECONNECT_PAUSES) or self._stop.wanted:
+                    return
+                sleep(RECONNECT_PAUSES[failures])
+                failures += 1
+                self._backend.close()
+                with suppress(NoFrameError):
+                    self._backend = self._open()
+                    break

@@ -5,13 +5,17 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Self
 
+from activity.errors import UserError, print_error
 from activity.prediction.classifier import Classifier
 from activity.prediction.outputs import Outputs
 from activity.prediction.reader import VideoReader
 from activity.prediction.settings import Settings
 from activity.prediction.sources import shown
 from activity.prediction.summary import ClipSummary
+from activity.prediction.table import ClipTable
 from activity.text import printable
+
+NEGLIGIBLE = 0.02  # of a clip's duration
 
 
 @dataclass(frozen=True)
@@ -58,13 +62,20 @@ class ClipResult:
 
 
 def _loss(reader: VideoReader) -> str:
-    """Tell where a clip has fewer frames than it should, or more; else return nothing."""
-    decoded, claimed = reader.decoded, reader.claimed
-    if reader.live and decoded < reader.end:
+    """Tell where a clip that was read to its end is shorter than it claims; else return nothing."""
+    decoded, claimed, duration = reader.decoded, reader.format.claimed, reader.format.duration
+    if reader.reached_end:
+        return ""
+    if reader.live:
         return f" broke off after {decoded} frames and did not come back"
-    if claimed and decoded != min(claimed, reader.end):
-        lost = f", {1 - decoded / claimed:.0%} are missing" if decoded < claimed else ""
-        return f": decoded {decoded} frames, the file claims {claimed}{lost}"
+    if claimed:
+        if decoded < claimed:
+            lost = 1 - decoded / claimed
+            return f": decoded {decoded} frames, the file claims {claimed}, {lost:.0%} are missing"
+    elif duration and duration - reader.time > max(1.0, NEGLIGIBLE * duration):
+        # Not to the frame: the last one may be shown for a while, and sound may go on after it.
+        claim = f"the file claims {duration:.1f} s, {1 - reader.time / duration:.0%} are missing"
+        return f": ends at {reader.time:.1f} s, {claim}"
     return ""
 
 
@@ -82,9 +93,9 @@ def json_record(
             "input": shown(source),
             "width": reader.width,
             "height": reader.height,
-            "fps": reader.fps,
+            "fps": reader.format.fps,
             "frames_decoded": reader.decoded,
-            "frames_claimed": reader.claimed,
+            "frames_claimed": reader.format.claimed,
             "reconnections": reader.reconnections,
         },
         "model": {"file": classifier.path} | asdict(classifier.card),
@@ -94,21 +105,42 @@ def json_record(
     }
 
 
-class SummaryTable:
-    """A line for each of several clips; columns are as wide as the names that may come."""
+class RunReport:
+    """Says what came of each clip of a run: on the terminal, and in a table if one is wanted.
 
-    def __init__(self, sources: Sequence[str], labels: Sequence[str]) -> None:
+    For several clips it is a line each, with columns as wide as the names that may come.
+    """
+
+    def __init__(
+        self, sources: Sequence[str], labels: Sequence[str], several: bool, table: ClipTable | None
+    ) -> None:
+        self._several = several
+        self._table = table
         self._clip = max(map(len, ["clip", *(printable(shown(source)) for source in sources)]))
         self._label = max(map(len, ["label", *labels]))
         self._headed = False
 
-    def row(self, result: ClipResult) -> str:
+    def add(self, result: ClipResult) -> None:
+        """Tell of a clip that was labelled."""
+        for warning in result.warnings:
+            print_error("warning", warning)
+        if self._table:
+            self._table.add(result)
+        print(self.line(result) if self._several else result.text())
+
+    def fail(self, source: str, error: UserError) -> None:
+        """Tell of a clip that could not be labelled."""
+        print_error("error", error)
+        if self._table:
+            self._table.fail(shown(source), str(error.__cause__ or error))  # without an option
+
+    def line(self, result: ClipResult) -> str:
         """Return the line of a clip, under a heading if it is the first."""
         summary = result.summary
         line = (
             f"{printable(result.clip):{self._clip}}  {summary.label:{self._label}}"
             f"  {summary.probability:11.3f}  {summary.raw_changes:11d}  {summary.changes:16d}"
-            f"  {summary.frames:7d}  {result.rate:8.1f}  {printable(result.video)}"
+            f"  {summary.frames:7d}  {result.rate:8.1f}  {printable(result.video or '-')}"
         )
         if result.notes:
             line += f" ({'; '.join(result.notes)})"

@@ -11,19 +11,53 @@ from activity.errors import UserError, cannot_be_read
 
 # What a folder is searched for; a file that is named itself may end in anything.
 VIDEO_ENDINGS = {
-    ".3gp", ".avi", ".flv", ".m2ts", ".m4v", ".mjpg", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg",
-    ".mts", ".ts", ".vob", ".webm", ".wmv",
+    ".3g2", ".3gp", ".asf", ".avi", ".divx", ".dv", ".f4v", ".flv", ".gif", ".m2ts", ".m2v",
+    ".m4v", ".mjpg", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".mxf", ".ogv", ".ts",
+    ".vob", ".webm", ".wmv",
 }  # fmt: skip
+PICTURE_ENDINGS = {".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"}
 
 
-def is_stream(source: str) -> bool:
-    """Tell whether a source is a camera's number or an address, and not a file."""
-    return source.isdecimal() or "://" in source
+def camera_number(source: str) -> int | None:
+    """Return the number of a camera, given as such or as a device of Linux, else None."""
+    if source.isdecimal():
+        return int(source)
+    # /dev/v4l/by-id/ has links to the devices.
+    device = re.fullmatch(r"/dev/video(\d+)", os.path.realpath(source))
+    return int(device[1]) if device else None
+
+
+def is_address(source: str) -> bool:
+    """Tell whether a source is the address of a stream, and not a file or a camera."""
+    return "://" in source
+
+
+def numbered_pictures(source: str) -> list[Path]:
+    """Return the pictures that make one clip, in their order; none if a source is none of these.
+
+    It is a pattern that matches pictures only, such as frames/*.png, or a name with a place for a
+    number, such as frames/%04d.png.
+    """
+    path = Path(source)
+    if is_address(source) or path.suffix.lower() not in PICTURE_ENDINGS or os.path.lexists(source):
+        return []
+    place = re.fullmatch(r"(.*)%0?\d*d(.*)", path.name)
+    if place:
+        name = re.compile(rf"{re.escape(place[1])}\d+{re.escape(place[2])}")
+        found = [file for file in path.parent.glob("*") if name.fullmatch(file.name)]
+    elif glob.has_magic(source):
+        found = [Path(file) for file in glob.glob(source, recursive=True)]  # noqa: PTH207
+    else:
+        return []
+    return sorted(found, key=_with_numbers)
 
 
 def names_several(inputs: Sequence[str]) -> bool:
     """Tell whether inputs ask for any number of clips, and not for a certain one."""
-    return len(inputs) > 1 or _is_folder(inputs[0]) or _is_pattern(inputs[0])
+    name = inputs[0]
+    return (
+        len(inputs) > 1 or _is_folder(name) or (_is_pattern(name) and not numbered_pictures(name))
+    )
 
 
 def find_sources(inputs: Sequence[str]) -> list[str]:
@@ -34,7 +68,7 @@ def find_sources(inputs: Sequence[str]) -> list[str]:
     """
     found: list[str] = []
     for name in inputs:
-        if is_stream(name):
+        if is_address(name) or numbered_pictures(name):
             found.append(name)
         elif _is_folder(name):
             try:
@@ -43,7 +77,13 @@ def find_sources(inputs: Sequence[str]) -> list[str]:
                 raise cannot_be_read(name, error) from error
             videos = [file for file in files if file.suffix.lower() in VIDEO_ENDINGS]
             if not videos:
-                raise UserError(f"{name} is a folder without a video; name one with some", name)
+                endings = {file.suffix for file in files} & PICTURE_ENDINGS
+                what = (
+                    f"of pictures; name them as '{name}/*{min(endings)}'"
+                    if endings
+                    else ("without a video; name one with some")
+                )
+                raise UserError(f"{name} is a folder {what}", name)
             found += map(str, videos)
         elif _is_pattern(name):
             matches = sorted(glob.glob(name, recursive=True))  # noqa: PTH207 (absolute ones, too)
@@ -83,7 +123,8 @@ def shown(source: str) -> str:
 
 def source_title(source: str) -> str:
     """Return a short name for a source, as in a window's title."""
-    return _name(source) if is_stream(source) else Path(source).name
+    is_camera = camera_number(source) is not None
+    return _name(source) if is_camera or is_address(source) else Path(source).name
 
 
 def _is_folder(name: str) -> bool:
@@ -95,13 +136,25 @@ def _is_folder(name: str) -> bool:
 
 def _is_pattern(name: str) -> bool:
     # A file may have brackets in its name.
-    return not is_stream(name) and glob.has_magic(name) and not os.path.lexists(name)
+    return not is_address(name) and glob.has_magic(name) and not os.path.lexists(name)
 
 
 def _name(source: str) -> str:
-    if source.isdecimal():
-        return f"camera{source}"
-    if is_stream(source):
+    camera = camera_number(source)
+    if camera is not None:
+        return f"camera{camera}"
+    if numbered_pictures(source):
+        path = Path(source)
+        # frames/0001.png is a frame of "frames", and frames/shot_0001.png one of "shot".
+        stem = re.split(r"[%*?\[]", path.stem)[0].rstrip("-_. ")
+        return stem or path.absolute().parent.name or "pictures"
+    if is_address(source):
         address = urlsplit(shown(source))
         return Path(address.path).stem or address.hostname or "stream"
     return Path(source).stem
+
+
+def _with_numbers(path: Path) -> list[tuple[str, int]]:
+    """Return a key that sorts 9.png before 10.png."""
+    parts = re.findall(r"(\D*)(\d*)", str(path))
+    return [(text, int(number or -1)) for text, number in parts]

@@ -27,7 +27,6 @@ class ClipSummary:
 
     def __init__(self, labels: Sequence[str], fps: float) -> None:
         self.labels = labels
-        self.fps = fps
         self._sum = np.zeros(len(labels))
         self._shares: Counter[str] = Counter()
         self.raw_changes = 0
@@ -35,6 +34,7 @@ class ClipSummary:
         self._finished: list[Segment] = []
         self._last: Prediction | None = None
         self._last_number, self._last_time = 0, 0.0
+        self._interval = 1 / fps  # seconds for which the last frame is shown
         # Of the segment that goes on:
         self._segment_start = 0.0
         self._segment_frames = 0
@@ -45,7 +45,9 @@ class ClipSummary:
         if self._last is None:
             self._segment_start = frame.time
         else:
-            self.skipped += frame.number - self._last_number - 1
+            frames = frame.number - self._last_number
+            self.skipped += frames - 1
+            self._interval = (frame.time - self._last_time) / frames
             self.raw_changes += prediction.raw_label != self._last.raw_label
             if prediction.label != self._last.label:
                 self._finished.append(self._segment(self._last.label, frame.time))
@@ -76,8 +78,13 @@ class ClipSummary:
         """The stretches of equal labels, in order."""
         if self._last is None:
             return []
-        end = self._last_time + 1 / self.fps
+        end = self._last_time + self._interval
         return [*self._finished, self._segment(self._last.label, end)]
+
+    @property
+    def mean_probabilities(self) -> list[float]:
+        """Those of the classes over the whole clip; at least one frame has to be counted."""
+        return [float(total / self.frames) for total in self._sum]
 
     @property
     def label(self) -> str:
@@ -86,8 +93,8 @@ class ClipSummary:
 
     @property
     def probability(self) -> float:
-        """The mean probability of that class; at least one frame has to be counted."""
-        return float(self._sum.max() / self.frames)
+        """The mean probability of that class."""
+        return max(self.mean_probabilities)
 
     @property
     def changes(self) -> int:
@@ -101,8 +108,8 @@ class ClipSummary:
             "whole_clip": {
                 "label": self.label,
                 "mean_probabilities": {
-                    label: round(float(total / self.frames), 6)
-                    for label, total in zip(self.labels, self._sum, strict=True)
+                    label: round(probability, 6)
+                    for label, probability in zip(self.labels, self.mean_probabilities, strict=True)
                 },
             },
             "share_of_frames": {

@@ -1,1 +1,1 @@
-"""Libraries without their chatter: import OpenCV, Keras, OpenVINO and NNCF from here."""
+"""Libraries without their chatter: import OpenCV, PyAV, Keras, OpenVINO and NNCF from here."""

@@ -11,7 +11,6 @@ from pathlib import Path
 
 import numpy as np
 
-from activity.prediction.writer import video_writer
 from activity.quiet.opencv import cv2
 from tools.example_clips import football, tennis, weight_lifting
 from tools.example_clips.scene import FPS, HEIGHT, WIDTH
@@ -40,10 +39,12 @@ def main() -> None:
     """Write the clips."""
     for name, (scene, elsewhere) in CLIPS.items():
         path = FOLDER / f"{name}.mp4"
-        with video_writer(path, FPS) as writer:
-            for number in range(FRAMES):
-                draw = elsewhere if number in CUTS else scene
-                writer.write(filmed(draw(number / FPS), number))
+        codec = cv2.VideoWriter.fourcc(*"mp4v")
+        writer = cv2.VideoWriter(str(path), cv2.CAP_FFMPEG, codec, FPS, (WIDTH, HEIGHT))
+        for number in range(FRAMES):
+            draw = elsewhere if number in CUTS else scene
+            writer.write(filmed(draw(number / FPS), number))
+        writer.release()
         print(f"{path}: {FRAMES} frames, {path.stat().st_size // 1000} kB")
 
 

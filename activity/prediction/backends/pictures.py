@@ -1,0 +1,35 @@
+"""Numbered pictures, as a renderer or a time-lapse camera leaves them, are frames, too."""
+
+from collections.abc import Iterator, Sequence
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+
+from activity.prediction.backends import Format, Pool
+from activity.quiet.opencv import cv2
+
+
+class PictureBackend:
+    """Pictures, shown at a rate; those that cannot be decoded are left out."""
+
+    def __init__(self, files: Sequence[Path], fps: float) -> None:
+        self._files = files
+        time_base = 1 / Fraction(fps).limit_denominator(1001)
+        self.format = Format(fps, fps, time_base, len(files), len(files) / fps)
+
+    def decode(
+        self,
+        pool: Pool,  # noqa: ARG002
+        start: float = 0.0,  # noqa: ARG002
+    ) -> Iterator[tuple[int, float | None, np.ndarray]]:
+        """Yield each picture; see `Backend`."""
+        number = 0
+        for index, file in enumerate(self._files):
+            picture = cv2.imread(str(file), cv2.IMREAD_COLOR)
+            if picture is not None:
+                yield number, index / self.format.fps, picture
+                number += 1
+
+    def close(self) -> None:
+        """Do nothing: no picture is kept open."""
