@@ -113,6 +113,10 @@ class H264Writer:
             self._length = frame.time - self._time
         self._time = frame.time
         encoded = self._converted(_with_even_sides(_resized(picture, self._size)))
+        if self._format.colour is not None:
+            # FFmpeg's conversion to BGR, which all readers use, rounds down: by one on average.
+            luma = np.frombuffer(memoryview(encoded.planes[0]), np.uint8)
+            cv2.convertScaleAbs(luma, luma, beta=1)
         time = frame.time - self._begin
         encoded.time_base = self._format.time_base
         self._last = encoded.pts = max(self._last + 1, round(time / self._format.time_base))
@@ -143,14 +147,12 @@ class H264Writer:
 
     def _converted(self, picture: np.ndarray) -> av.VideoFrame:
         """Return an (H, W, 3) uint8 BGR picture in the colours of the film."""
-        if self._format.colour is not None:
-            # FFmpeg's conversion to BGR, which all readers use, rounds down: by one on average.
-            picture = cv2.convertScaleAbs(picture, beta=1)
         if self._colour.matrix in STANDARD_MATRICES and not self._colour.full_range:
             # OpenCV knows only this one, and converts it in a third of FFmpeg's time.
             planes: np.ndarray = cv2.cvtColor(picture, cv2.COLOR_BGR2YUV_I420)
-            # A copy: without one PyAV mistakes the height where a quarter of it is no whole number.
-            return av.VideoFrame.from_ndarray(planes, "yuv420p")
+            # Without a copy PyAV mistakes the height if a quarter of it is no whole number.
+            view, copy = av.VideoFrame.from_numpy_buffer, av.VideoFrame.from_ndarray
+            return (view if len(picture) % 4 == 0 else copy)(planes, "yuv420p")
         return av.VideoFrame.from_numpy_buffer(picture, "bgr24").reformat(
             format=self._stream.codec_context.pix_fmt,
             dst_colorspace=5 if self._colour.matrix in STANDARD_MATRICES else self._colour.matrix,
