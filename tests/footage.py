@@ -31,6 +31,7 @@ class Footage:
     interlaced: bool = False  # the upper field of a picture comes first
     pixel: Fraction = Fraction(1)  # its width by its height
     turned: int = 0  # degrees, counterclockwise
+    colours: tuple[int, int, int] = (2, 2, 2)  # primaries, transfer, matrix; 2 says nothing
 
     def write(self, path: Path, options: str = "") -> list[float]:
         """Write it; return the times of its frames, in seconds since the first one.
@@ -47,6 +48,7 @@ class Footage:
             codec.pix_fmt, codec.time_base = self.pix_fmt, time_base
             codec.gop_size, codec.max_b_frames = self.gop, self.b_frames
             codec.sample_aspect_ratio = self.pixel
+            codec.color_primaries, codec.color_trc, codec.colorspace = self.colours
             if self.turned:
                 stream.set_display_rotation(self.turned)
             for time, frame in zip(times, self._frames(), strict=True):

@@ -62,6 +62,10 @@ ORDINARY = {
     "odd.mkv": Footage("ffv1", size=(65, 83), b_frames=0),
     "odd.mp4": Footage("mpeg4", MPEG4, size=(33, 17)),
     "nearly_square.mp4": Footage(pixel=Fraction(101, 100)),
+    "hlg.mp4": Footage(pix_fmt="yuv420p10le", colours=(9, 18, 9)),
+    "pq.mkv": Footage(pix_fmt="yuv420p10le", colours=(9, 16, 9)),
+    "p3.mov": Footage(colours=(12, 1, 1)),
+    "bt709.mp4": Footage(colours=(1, 1, 1)),
 }
 OTHERS = {
     "h264.ts": Footage(begin=1.4),
@@ -84,6 +88,7 @@ OTHERS = {
     "field_pairs.mp4": FieldPairs(),
     "wide.mkv": Footage(pixel=Fraction(64, 45)),
     "narrow.mp4": Footage(pixel=Fraction(1, 2)),
+    "colours_nobody_knows.mp4": Footage(colours=(2, 2, 8)),
 }
 KINDS = ORDINARY | OTHERS
 Made = Callable[[str], tuple[Path, list[float]]]
@@ -109,8 +114,9 @@ def check(
         pixel = clip.pixel if abs(clip.pixel - 1) > 0.02 else 1
         assert upright.shape == (clip.size[0], round(clip.size[1] * pixel), 3)
         assert number_of(upright) == number
-        # Colours in a wrong order would differ by 17.
-        assert np.abs(small(upright) - small(drawn(number, clip.size))).mean() < 16
+        if clip.colours[0] in (1, 2):  # others look different, and the same from both backends
+            # Colours in a wrong order would differ by 17.
+            assert np.abs(small(upright) - small(drawn(number, clip.size))).mean() < 16
         pool.put(picture)
     backend.close()
     assert numbers == list(range(numbers[0], len(times)))

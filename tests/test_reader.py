@@ -445,9 +445,26 @@ def test_a_pipe_to_which_nobody_writes_is_left_when_that_is_wanted(tmp_path: Pat
     stop = Stop()
     wish = threading.Timer(0.3, lambda: setattr(stop, "wanted", True))
     wish.start()
-    with pytest.raises(UserError, match="pipe holds no frame"):
+    with pytest.raises(KeyboardInterrupt):
         VideoReader(tmp_path / "pipe", stop=stop)
     assert stop.wanted
+
+
+def test_damage_to_a_broadcast_does_not_change_its_clock(tmp_path: Path) -> None:
+    """Its packets are small, so that damage hits times, too, and the tables of its streams."""
+    Footage(numbers=range(100), begin=1.4).write(tmp_path / "clip.ts")
+    whole = (tmp_path / "clip.ts").read_bytes()
+    for seed in range(25):
+        random = np.random.default_rng(seed)
+        damaged = bytearray(whole)
+        for place in random.integers(4000, len(damaged), 100):
+            damaged[place] = int(random.integers(256))
+        (tmp_path / "damaged.ts").write_bytes(damaged)
+        with VideoReader(tmp_path / "damaged.ts") as reader:
+            times = [frame.time for frame in reader]
+            assert times == sorted(times)
+            assert times[-1] < 15
+            assert _loss(reader) == ""
 
 
 def test_a_pipe_that_falls_silent_is_left_when_that_is_wanted(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import av
 import numpy as np
 import pytest
 from av.video.stream import VideoStream
+from footage import Footage
 
 from activity.errors import UserError
 from activity.files import check_output
@@ -300,6 +301,24 @@ def test_a_film_is_as_bright_as_the_clip_and_says_the_same_of_its_colours(
         pictures = [frame.to_ndarray(format="bgr24").astype(int) for frame in (one, other)]
         assert np.abs(pictures[0] - pictures[1]).mean() < 8  # what the codec costs
         assert np.abs((pictures[0] - pictures[1]).mean(axis=(0, 1))).max() < 2
+
+
+@pytest.mark.parametrize("start", [0.0, 0.08])
+@pytest.mark.parametrize("tags", [(9, 18, 9), (9, 16, 9), (12, 1, 1), (2, 2, 8)])
+def test_colours_that_not_every_screen_has_become_those_that_the_model_sees(
+    tmp_path: Path, tags: tuple[int, int, int], start: float
+) -> None:
+    source = tmp_path / "clip.mp4"
+    numbers = range(10)
+    Footage(pix_fmt="yuv420p10le", numbers=numbers, colours=tags, size=(120, 160)).write(source)
+    made = film(source, start)
+    known = Colour(2, 2, 6, full_range=False) if tags[2] == 8 else Colour(1, 1, 1, full_range=False)
+    assert colour(shown(made)[0]) == known
+    with VideoReader(source, start) as before, VideoReader(made) as after:
+        for one, other in zip(before, after, strict=True):
+            difference = one.picture.astype(int) - other.picture
+            assert np.abs(difference).mean() < 6
+            assert np.abs(difference.mean(axis=(0, 1))).max() < 2.5
 
 
 @pytest.mark.parametrize(

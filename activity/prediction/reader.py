@@ -79,6 +79,8 @@ class VideoReader:
             self._backend = self._open()
             self._first = next(self._frames)
         except (NoFrameError, StopIteration):
+            if self._stop.wanted:  # a pipe was waited for in vain
+                raise KeyboardInterrupt from None
             raise self._without_frame() from None
         self.format = self._backend.format
         self.height, self.width = self._first.picture.shape[:2]

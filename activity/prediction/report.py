@@ -72,7 +72,11 @@ def _loss(reader: VideoReader) -> str:
         if decoded < claimed:
             lost = 1 - decoded / claimed
             return f": decoded {decoded} frames, the file claims {claimed}, {lost:.0%} are missing"
-    elif duration and duration - reader.time > max(1.0, NEGLIGIBLE * duration):
+    elif (
+        duration
+        and not reader.format.is_estimate
+        and duration - reader.time > max(1.0, NEGLIGIBLE * duration)
+    ):
         # Not to the frame: the last one may be shown for a while, and sound may go on after it.
         claim = f"the file claims {duration:.1f} s, {1 - reader.time / duration:.0%} are missing"
         return f": ends at {reader.time:.1f} s, {claim}"

@@ -49,7 +49,7 @@ def numbered_pictures(source: str) -> list[Path]:
         found = [Path(file) for file in glob.glob(source, recursive=True)]  # noqa: PTH207
     else:
         return []
-    return sorted(found, key=_with_numbers)
+    return sorted(sorted(found), key=_with_numbers)
 
 
 def names_several(inputs: Sequence[str]) -> bool:

@@ -43,7 +43,8 @@ class Format:
     base_fps: float  # of the constant rate at which no frame would be left out
     time_base: Fraction  # seconds; times are whole multiples of it
     claimed: int | None = None  # frames, if it says how many
-    duration: float | None = None  # seconds from its first frame to its end, if it says so
+    duration: float | None = None  # seconds from its first frame to its end, as far as is known
+    is_estimate: bool = False  # the duration: it does not say so, its last packets do
     colour: Colour | None = None  # of what is decoded; None for the colours of a screen
     sound: Sound | None = None
 

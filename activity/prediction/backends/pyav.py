@@ -32,12 +32,12 @@ if TYPE_CHECKING:
     from av.video.stream import VideoStream
 
 TIMEOUTS = (10.0, 5.0)  # seconds, for a stream to be opened, and to deliver something
-DAMAGED_PACKETS = 64  # so many in a row are passed over
+DAMAGED_PACKETS = 64  # so many are passed over
 # What OpenCV reads without fault from the beginning, by FFmpeg's names. From transport streams its
 # times are wrong at the end, from others also at the beginning.
 ORDINARY = {"mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm", "avi"}
 PLAYLISTS = {"hls", "dash"}  # their files have a size, and yet may never end
-BROADCASTS = {"mpegts", "mpeg", "hls"}  # their clocks may jump
+BROADCASTS = {"mpegts", "mpeg", "hls"}  # their clocks may jump, and nothing says how long they are
 # Seconds; a clock that goes further back or on has jumped.
 SHORT_STEP_BACK, LONG_PAUSE = 0.1, 10.0
 # A pixel's shape may differ by this much from a square before anybody sees it.
@@ -144,6 +144,7 @@ class PyAVBackend:
         if not self.live:
             self._stream.thread_type = "AUTO"  # faster, but each thread holds back a frame
         self._deinterlacer = Deinterlacer()
+        self._converter = av.video.reformatter.VideoReformatter()  # it keeps tables for HDR
         self._packets = demux(self._container, self._stream)
         self._frames = self._decode(self._packets)
 
@@ -218,12 +219,14 @@ class PyAVBackend:
         if not _is_known(frame):
             frame.colorspace = TELEVISION  # or it would refuse
         # OpenCV's way, where it matters: 10 bits, odd sides, and HDR, which becomes SDR.
-        picture: np.ndarray = frame.to_ndarray(
+        converted = self._converter.reformat(
+            frame,
             format="bgr24",
             interpolation="BICUBIC",
             dst_color_primaries=BT709 if self._wide else None,
             dst_color_trc=BT709 if self._wide else None,
         )
+        picture: np.ndarray = converted.to_ndarray()
         pixel = self._stream.sample_aspect_ratio or 1
         if not _is_square(pixel):
             picture = cv2.resize(picture, (max(1, round(frame.width * pixel)), frame.height))
@@ -270,6 +273,7 @@ class PyAVBackend:
             time_base=CLOCK if self.live else stream.time_base,
             claimed=max(0, stream.frames - hidden) or None,
             duration=self._duration(),
+            is_estimate=container.format.name in BROADCASTS,
             colour=colour,
             sound=Sound(self._address, self._origin) if has_sound else None,
         )
