@@ -73,12 +73,11 @@ def plan_outputs(
     named = replace(named, summary=None)
     if several and named.csv and named.csv.suffix.lower() in ENDINGS["csv"]:
         common, named = replace(common, csv=named.csv), replace(named, csv=None)
-    if not several:
-        if video and not named.output:
-            named = replace(named, output=FOLDER / f"{names[0]}{ENDINGS['output'][0]}")
-        return common, [named]
     if video and not named.output:
-        named = replace(named, output=FOLDER)
+        film = f"{names[0]}{ENDINGS['output'][0]}"
+        named = replace(named, output=FOLDER if several else FOLDER / film)
+    if not several:
+        return common, [named]
     folders = named.wanted()
     for kind, folder in folders.items():
         if folder.suffix.lower() in ENDINGS[kind]:

@@ -71,7 +71,8 @@ class VideoReader:
         self.reached_end = False  # the one that was asked for, not that of the source
         self.reconnections = 0
         self.live = False
-        if camera_number(source) is None and not is_address(source):
+        self._pictures = numbered_pictures(source)
+        if camera_number(source) is None and not is_address(source) and not self._pictures:
             self._require_file()
         self._frames = self._read()
         # The first frame is read here, so that a source without one fails before anything slow.
@@ -123,8 +124,6 @@ class VideoReader:
     def _require_file(self) -> None:
         """Raise `UserError` with the reason, where FFmpeg would only say that it sees no video."""
         path = Path(self._source)
-        if numbered_pictures(self._source):
-            return
         try:
             if path.is_file():
                 path.open("rb").close()
@@ -140,8 +139,8 @@ class VideoReader:
         if camera is not None:
             self.live = True
             return OpenCVBackend(camera)
-        if files := numbered_pictures(self._source):
-            return PictureBackend(files, self._fps)
+        if self._pictures:
+            return PictureBackend(self._pictures, self._fps)
         opened = self._open_with_pyav()
         self.live = opened.live
         if is_address(self._source) or not opened.ordinary or self._start > 0:

@@ -21,7 +21,7 @@ class FrameTable:
     def __init__(self, file: TextIO, labels: Sequence[str], several: bool) -> None:
         self._file = file
         self._rows = csv.writer(file)
-        self._clip: list[str] | None = [] if not several else None
+        self._clip: list[str] = []  # the first cell of a row, of several clips
         self._rows.writerow(
             ["clip"] * several
             + ["frame", "time_s", "label", "probability", "raw_label", "raw_probability"]
@@ -34,7 +34,6 @@ class FrameTable:
 
     def add(self, frame: Frame, prediction: Prediction) -> None:
         """Append the row of a frame."""
-        assert self._clip is not None
         self._rows.writerow(
             [
                 *self._clip,

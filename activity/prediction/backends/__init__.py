@@ -10,6 +10,8 @@ import numpy as np
 
 USUAL_FPS = 30.0  # where a source does not say, or says something no camera does
 HIGHEST_FPS = 1000.0
+# A damaged packet may look like the end; a healthy one may follow this many packets on.
+DAMAGED_PACKETS = 64
 CLOCK = Fraction(1, 90_000)  # seconds; the time base where times are those of arrival
 
 

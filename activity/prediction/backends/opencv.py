@@ -4,11 +4,15 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from activity.prediction.backends import CLOCK, Format, NoFrameError, Pool, usable_fps
+from activity.prediction.backends import (
+    CLOCK,
+    DAMAGED_PACKETS,
+    Format,
+    NoFrameError,
+    Pool,
+    usable_fps,
+)
 from activity.quiet.opencv import cv2
-
-# A damaged packet looks like the end of the file; a healthy frame may follow this many packets on.
-DAMAGED_PACKETS = 64
 
 
 class OpenCVBackend:

@@ -14,6 +14,7 @@ import numpy as np
 
 from activity.prediction.backends import (
     CLOCK,
+    DAMAGED_PACKETS,
     Colour,
     Format,
     NoFrameError,
@@ -21,6 +22,7 @@ from activity.prediction.backends import (
     Sound,
     usable_fps,
 )
+from activity.prediction.sources import is_address
 from activity.quiet.opencv import cv2
 from activity.quiet.pyav import Discard, av
 
@@ -32,7 +34,6 @@ if TYPE_CHECKING:
     from av.video.stream import VideoStream
 
 TIMEOUTS = (10.0, 5.0)  # seconds, for a stream to be opened, and to deliver something
-DAMAGED_PACKETS = 64  # so many are passed over
 # What OpenCV reads without fault from the beginning, by FFmpeg's names. From transport streams its
 # times are wrong at the end, from others also at the beginning.
 ORDINARY = {"mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm", "avi"}
@@ -58,7 +59,7 @@ def open_container(address: str) -> "InputContainer":
         "r",
         options={"rtsp_transport": "tcp"} if address.startswith("rtsp") else {},
         metadata_errors="replace",
-        timeout=TIMEOUTS if "://" in address else None,
+        timeout=TIMEOUTS if is_address(address) else None,
     )
 
 
@@ -140,7 +141,7 @@ class PyAVBackend:
         self._timeless = (
             self._container.format.name == "avi" and codec.name == "h264" and codec.has_b_frames
         )
-        self.live = "://" in self._address and not self._container.duration and not sized
+        self.live = is_address(self._address) and not self._container.duration and not sized
         if not self.live:
             self._stream.thread_type = "AUTO"  # faster, but each thread holds back a frame
         self._deinterlacer = Deinterlacer()
@@ -365,7 +366,7 @@ class _Pipe:
 
 
 def _is_pipe(address: str) -> bool:
-    return "://" not in address and Path(address).is_fifo()
+    return not is_address(address) and Path(address).is_fifo()
 
 
 def _is_known(frame: "VideoFrame") -> bool:
