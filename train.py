@@ -3,7 +3,8 @@
     python train.py --dataset DIR --model model/activity.keras --label-bin model/lb.pickle
 
 DIR holds one folder of images a class. Each image and its augmented views go through a frozen
-ImageNet ResNet50 once; a new head is trained on the features, and both become one model.
+network once, ResNet50 or another that was trained on ImageNet; a new head is trained on the
+features, and both become one model.
 
 From Python, `train` does the same; `activity.training.settings` has the hyper-parameters.
 """
@@ -24,9 +25,12 @@ from activity.errors import UserError
 from activity.files import PICTURES, check_distinct, check_input, check_output, save_json
 from activity.label_file import save_labels
 from activity.model_file import RESIZE_RULES, ModelCard, save_model, save_openvino_model
+from activity.training.bases import BASES, IMAGENET
 from activity.training.settings import Settings
 
 if TYPE_CHECKING:
+    import keras
+
     from activity.training.dataset import Dataset
     from activity.training.mistakes import Mistake
 
@@ -35,6 +39,10 @@ LOW_ACCURACY = 0.8
 LOW_ACCURACY_HINT = (
     "that is low: look for pictures in the wrong folder among them, add pictures of the classes "
     "that the matrix shows mixed up, or leave out one of two that look alike"
+)
+NO_NETWORK_HINT = (
+    "take --base efficientnet_lite2, whose weights come along, or give the path of a file of "
+    "ResNet50 weights without top"
 )
 PACKAGES = ("tensorflow", "keras", "openvino", "nncf", "cv2", "sklearn", "numpy")
 
@@ -100,10 +108,10 @@ def train(
     data = dataset.load(dataset.find_files(folder, labels))
     print_dataset(data, strict)
     train_part, test_part = dataset.split(data, settings)
-    card = ModelCard(tuple(data.labels), settings.resize, backbone.INPUT_SIZE)
+    card = ModelCard(tuple(data.labels), settings.resize, BASES[settings.base].input_size)
 
     with closing(FeatureCache(files.cache)) as cache:
-        base = backbone.build_backbone(settings.weights)
+        base = build_base(settings)
         extractor = backbone.FeatureExtractor(base, cache, settings)
         batches = head.compute_features(extractor, train_part, test_part, card.labels, settings)
         trained, history = head.train_head(*batches, settings)
@@ -129,6 +137,16 @@ def train(
     record |= {"seconds": round(time.monotonic() - started, 1)}
     save_json(record, files.record)
     return record
+
+
+def build_base(settings: Settings) -> "keras.Model":
+    """Return the frozen base; where its weights cannot be downloaded, say what needs no network."""
+    from activity.training.backbone import DownloadError, build_backbone
+
+    try:
+        return build_backbone(BASES[settings.base], settings.weights)
+    except DownloadError as error:
+        raise UserError(f"{error}; {NO_NETWORK_HINT}", error.about) from error
 
 
 def print_dataset(data: "Dataset", strict: bool) -> None:
@@ -173,8 +191,8 @@ def main() -> int:
     args = parse_args()
     files = TrainingFiles(args.model, args.label_bin, args.plot, args.errors, args.cache)
     settings = Settings(
-        resize=args.resize, views=args.views, epochs=args.epochs, precision=args.precision,
-        seed=args.seed, weights=args.weights,
+        base=args.base, weights=args.weights, resize=args.resize, views=args.views,
+        epochs=args.epochs, precision=args.precision, seed=args.seed,
     )  # fmt: skip
     settings_named = [("--labels", "labels"), ("--weights", "weights")]
     with options_named([("--dataset", args.dataset), *settings_named, *files.options()]):
@@ -194,7 +212,7 @@ def check(args: argparse.Namespace, files: TrainingFiles) -> None:
         )
     check_distinct([*files.options(), ("--weights", Path(args.weights))])
     files.check()
-    if args.weights != "imagenet":
+    if args.weights != IMAGENET:
         path = Path(args.weights)
         with options_named([("--weights", path)]):
             check_input(path, "name one, or 'imagenet'")
@@ -225,14 +243,17 @@ def parse_args() -> argparse.Namespace:
     add("--cache", type=file_path, default=TrainingFiles.cache, metavar="FILE",
         help="features of earlier runs, safe to delete (default: %(default)s)")
     add = parser.add_argument_group("training").add_argument
+    add("--base", choices=BASES, default=Settings.base,
+        help="network that the pictures go through: the tutorial's, or a smaller, faster and more "
+        "exact one that needs no download (default: %(default)s)")
     add("--weights", default=Settings.weights, metavar="imagenet|PATH",
-        help="weights of the base: Keras' download, or a file (default: %(default)s)")
+        help="weights of the base, or a file of others (default: %(default)s)")
     add("-e", "--epochs", type=whole_number(1, 10**6), default=Settings.epochs, metavar="N",
         help="passes over all views of the training images (default: %(default)s)")
     add("--views", type=whole_number(0, 1000), default=Settings.views, metavar="N",
         help="augmented copies of each training image (default: %(default)s)")
     add("--precision", choices=("int8", "float"), default=Settings.precision,
-        help="of the copy for OpenVINO: float is half as fast and closer to the model "
+        help="of the copy for OpenVINO: float is slower and closer to the model "
         "(default: %(default)s)")
     add("--resize", choices=RESIZE_RULES, default=Settings.resize,
         help="how images become square: 'squash' as in the tutorial (default: %(default)s)")

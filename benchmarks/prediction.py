@@ -1,10 +1,11 @@
 """Compare ways to label a video, end to end: speed, ratio to the tutorial's loop, and memory.
 
-    python -m benchmarks.prediction --model model/activity.keras --label-bin model/lb.pickle CLIP...
+    python -m benchmarks.prediction --models resnet50/activity.keras lite2/activity.keras CLIP...
 
-Each way runs as a process of its own, all in turn, several rounds; medians are printed. Frames/s
-count from the first frame to the last: reading, the model, averaging, drawing and writing. The
-tutorial's loop writes .avi.
+Beside each model stand its int8 copy and its lb.pickle; the first one is a ResNet50, which the
+tutorial's loop takes. Each way runs as a process of its own, all in turn, several rounds; medians
+are printed. Frames/s count from the first frame to the last: reading, the model, averaging, drawing
+and writing. The tutorial's loop writes .avi.
 """
 
 import argparse
@@ -22,8 +23,7 @@ def main() -> None:
     """Run the comparison and print its table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("clips", nargs="+", type=Path)
-    parser.add_argument("--model", type=Path, default=Path("model/activity.keras"))
-    parser.add_argument("--label-bin", type=Path, default=Path("model/lb.pickle"))
+    parser.add_argument("--models", nargs="+", type=Path, required=True)
     parser.add_argument("--rounds", type=int, default=3)
     args = parser.parse_args()
 
@@ -33,29 +33,25 @@ def main() -> None:
         film, output = Path(folder, "out.mp4"), Path(folder, "out.avi")
         for clip in args.clips:
             long = repeated(clip, Path(folder, "long.mp4"))
-            int8 = args.model.with_suffix(".xml")
-            script = [
-                PYTHON,
-                "predict_video.py",
-                "--no-preview",
-                "--overwrite",
-                "-l",
-                args.label_bin,
-            ]
-            fast = [*script, "-m", int8]
-            ways = {
-                "the tutorial's loop": [
-                    PYTHON, "-m", "benchmarks.tutorial_loop", clip, args.model, output,
-                ],
-                "predict_video.py, Keras": [*script, "-m", args.model, "-i", clip, "-o", film],
-                "predict_video.py, int8": [*fast, "-i", clip, "-o", film],
-                "predict_video.py, int8, to .avi": [*fast, "-i", clip, "-o", output],
-                "predict_video.py, int8, --no-video": [*fast, "-i", clip, "--no-video"],
-                f"predict_video.py, int8, clip {TIMES} times as long": [
-                    *fast, "-i", long, "-o", film,
-                ],
-                "the int8 model alone": [PYTHON, "-m", "benchmarks.bare_inference", int8, 5],
-            }  # fmt: skip
+            loop = [PYTHON, "-m", "benchmarks.tutorial_loop", clip, args.models[0], output]
+            ways: dict[str, list[object]] = {"the tutorial's loop": loop}
+            for model in args.models:
+                int8, name = model.with_suffix(".xml"), model.parent.name
+                script = [PYTHON, "predict_video.py", "--no-preview", "--overwrite",
+                          "-l", model.with_name("lb.pickle")]  # fmt: skip
+                fast = [*script, "-m", int8]
+                ways |= {
+                    f"{name}, Keras": [*script, "-m", model, "-i", clip, "-o", film],
+                    f"{name}, int8, to .mp4": [*fast, "-i", clip, "-o", film],
+                    f"{name}, int8, to .avi": [*fast, "-i", clip, "-o", output],
+                    f"{name}, int8, --no-video": [*fast, "-i", clip, "--no-video"],
+                    f"{name}, int8, to .mp4, clip {TIMES} times as long": [
+                        *fast, "-i", long, "-o", film,
+                    ],
+                    f"{name}, the int8 model alone": [
+                        PYTHON, "-m", "benchmarks.bare_inference", int8, 5,
+                    ],
+                }  # fmt: skip
             runs = interleaved(ways, args.rounds)
             baseline = median(runs["the tutorial's loop"], lambda run: run.rate)
             with VideoReader(clip) as reader:

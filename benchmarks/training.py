@@ -3,7 +3,8 @@
     python -m benchmarks.training --dataset DIR --weights PATH
 
 Each round runs a few steps of the recipe, from which its 50 epochs are extrapolated, then
-`train.py` with an empty cache and with the cache that this run has filled.
+`train.py` with an empty cache and with the cache that this run has filled, for each base. PATH
+holds ResNet50's weights.
 """
 
 import argparse
@@ -12,6 +13,7 @@ import statistics
 import sys
 import tempfile
 
+from activity.training.bases import BASES, IMAGENET
 from benchmarks.processes import PYTHON, Run, processor, run
 
 
@@ -23,23 +25,31 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     args = parser.parse_args()
 
-    data = ["--dataset", args.dataset, "--weights", args.weights]
+    data = ["--dataset", args.dataset]
     recipe: list[float] = []
-    runs: dict[str, list[Run]] = {"empty cache": [], "full cache": []}
+    runs: dict[str, list[Run]] = {}
     for number in range(args.rounds):
         print(f"round {number + 1}/{args.rounds}", file=sys.stderr, flush=True)
-        printed = run([PYTHON, "-m", "benchmarks.tutorial_training", *data]).stdout
+        printed = run(
+            [PYTHON, "-m", "benchmarks.tutorial_training", *data, "--weights", args.weights]
+        ).stdout
         recipe.append(float(re.findall(r"epochs take (\d+) s", printed)[0]))
-        with tempfile.TemporaryDirectory() as folder:
-            files = {
-                "--model": "activity.keras",
-                "--label-bin": "lb.pickle",
-                "--plot": "plot.png",
-                "--cache": "features.sqlite",
-            }
-            outputs = [word for key, name in files.items() for word in (key, f"{folder}/{name}")]
-            for results in runs.values():
-                results.append(run([PYTHON, "train.py", *data, "--labels", "all", *outputs]))
+        for name, base in BASES.items():
+            weights = args.weights if name == "resnet50" else IMAGENET
+            with tempfile.TemporaryDirectory() as folder:
+                files = {
+                    "--model": "activity.keras",
+                    "--label-bin": "lb.pickle",
+                    "--plot": "plot.png",
+                    "--cache": "features.sqlite",
+                }
+                outputs = [
+                    word for key, path in files.items() for word in (key, f"{folder}/{path}")
+                ]
+                choice = ["--labels", "all", "--base", name, "--weights", weights]
+                for cache in ("empty cache", "full cache"):
+                    done = run([PYTHON, "train.py", *data, *choice, *outputs])
+                    runs.setdefault(f"{base.title}, {cache}", []).append(done)
 
     baseline = statistics.median(recipe)
     print(f"{processor()}; median of {args.rounds} rounds\n")

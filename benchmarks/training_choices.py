@@ -1,6 +1,6 @@
 """Compare views, optimizers and mini-batches by cross-validation inside the training part.
 
-    python -m benchmarks.training_choices --dataset DIR --weights PATH
+    python -m benchmarks.training_choices --dataset DIR --base BASE --weights PATH
 
 The test part is never touched. Each choice trains a head four times, each time on three quarters of
 the training part, and is measured on the plain views of the last quarter.
@@ -18,6 +18,7 @@ from tqdm import tqdm
 from activity.quiet.keras import keras
 from activity.training import dataset
 from activity.training.backbone import FeatureExtractor, build_backbone
+from activity.training.bases import BASES, IMAGENET
 from activity.training.feature_cache import FeatureCache
 from activity.training.head import build_head
 from activity.training.settings import Settings
@@ -88,18 +89,19 @@ def main() -> None:
     """Run the comparison and print its table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--dataset", type=Path, required=True)
-    parser.add_argument("--weights", default="imagenet")
+    parser.add_argument("--base", choices=BASES, default=Settings.base)
+    parser.add_argument("--weights", default=IMAGENET)
     parser.add_argument("--cache", type=Path, default=Path(".cache/features.sqlite"))
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
 
-    settings = Settings(seed=args.seed)
+    settings = Settings(base=args.base, seed=args.seed)
     data = dataset.load(dataset.find_files(args.dataset, ["all"]))
     pictures, _ = dataset.split(data, settings)
     labels = sorted({picture.label for picture in pictures})
     truth = np.array([labels.index(picture.label) for picture in pictures])
     cache = FeatureCache(args.cache)
-    extractor = FeatureExtractor(build_backbone(args.weights), cache, settings)
+    extractor = FeatureExtractor(build_backbone(BASES[args.base], args.weights), cache, settings)
     missing = extractor.missing(pictures, range(VIEWS + 1))
     with tqdm(total=sum(len(views) for _, views in missing), unit="view") as progress:
         extractor.fill(missing, progress.update)
@@ -121,7 +123,7 @@ def main() -> None:
         accuracies = []
         for train, held_out in folds:
             keras.utils.set_random_seed(args.seed)
-            head = build_head(len(labels), settings)
+            head = build_head(extractor.features, len(labels), settings)
             rows = features[np.ix_(train, choice.views)].reshape(-1, features.shape[2])
             one_hot = keras.utils.to_categorical(
                 np.repeat(truth[train], len(choice.views)), len(labels)

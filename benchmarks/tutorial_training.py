@@ -16,11 +16,11 @@ import numpy as np
 from activity.quiet.keras import keras, tf
 from activity.quiet.opencv import cv2
 from activity.training import dataset
-from activity.training.backbone import INPUT_SIZE
 from activity.training.settings import Settings
 
 EPOCHS = 50
 BATCH_SIZE = 32
+INPUT_SIZE = 224  # pixels
 
 
 class StepTimes(keras.callbacks.Callback):  # type: ignore[misc]

@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 
 from activity.errors import UserError
-from activity.training.feature_cache import FEATURES, FeatureCache
+from activity.training.feature_cache import FeatureCache
 
-VECTORS = np.random.default_rng(0).normal(size=(3, FEATURES)).astype(np.float32)
+VECTORS = np.random.default_rng(0).normal(size=(3, 1280)).astype(np.float32)
 KEYS = [b"one", b"two", b"three"]
 ROWS = list(zip(KEYS, VECTORS, strict=True))
 

@@ -13,6 +13,7 @@ import train
 from activity import __version__
 from activity.label_file import load_labels
 from activity.model_file import load_model, read_card
+from activity.quiet.keras import keras
 from activity.quiet.opencv import cv2
 from activity.training.dataset import Picture
 from activity.training.mistakes import Mistake
@@ -242,6 +243,22 @@ def test_wrong_weights_print_one_line(tmp_path: Path, dataset_folder: Path) -> N
     assert done.stderr.count("\n") == 1
 
 
+def test_a_failed_download_names_the_base_that_needs_none(
+    tmp_path: Path, dataset_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise Exception("URL fetch failure on https://example.org: None -- unreachable")
+
+    monkeypatch.setattr(keras.applications, "ResNet50", refuse)
+    done = run_script("train.py", "-d", dataset_folder, cwd=tmp_path)
+    assert done.returncode == 1
+    assert done.stderr == (
+        "error: --weights imagenet could not be downloaded (URL fetch failure on "
+        "https://example.org: None -- unreachable); take --base efficientnet_lite2, whose weights "
+        "come along, or give the path of a file of ResNet50 weights without top\n"
+    )
+
+
 def test_a_class_whose_images_are_all_broken_is_an_error(
     tmp_path: Path, dataset_folder: Path
 ) -> None:
@@ -258,17 +275,26 @@ def test_classes_are_the_defaults_of_the_tutorial() -> None:
 
 
 @pytest.mark.slow
-def test_real_images_real_weights_and_real_clips(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("base", "weights", "accuracy"),
+    [
+        ("resnet50", "weights/resnet50_sscd_notop.weights.h5", 0.88),
+        ("efficientnet_lite2", None, 0.97),
+    ],
+)
+def test_real_images_real_weights_and_real_clips(
+    base: str, weights: str | None, accuracy: float, tmp_path: Path
+) -> None:
     """The tutorial's whole task, without augmentation, which is a tenth of the work."""
+    named = ["--weights", shared(weights)] if weights else []
     done = run_script(
-        "train.py", "-d", shared("data/sports3"), "--views", 0,
-        "--weights", shared("weights/resnet50_sscd_notop.weights.h5"), cwd=tmp_path,
-    )  # fmt: skip
+        "train.py", "-d", shared("data/sports3"), "--views", 0, "--base", base, *named, cwd=tmp_path
+    )
     assert done.returncode == 0, done.stderr
     record = json.loads((tmp_path / "model/activity.json").read_text())
     assert record["training_images"] == 1567
     assert record["test"]["images"] == 526
-    assert record["test"]["accuracy"] >= 0.88
+    assert record["test"]["accuracy"] >= accuracy
     assert record["copy_test"]["same_label"] >= 0.98
     clips = {"tennis": "tutorial_tennis", "weight_lifting": "lifting_portrait"}
     for (label, clip), model in zip(clips.items(), ("activity.keras", "activity.xml"), strict=True):

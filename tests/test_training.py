@@ -17,6 +17,7 @@ from activity.quiet.keras import keras, tf
 from activity.quiet.openvino import ov
 from activity.training import dataset
 from activity.training.backbone import FeatureExtractor, build_backbone
+from activity.training.bases import BASES, IMAGENET
 from activity.training.conversion import convert, quantize
 from activity.training.dataset import Picture
 from activity.training.feature_cache import FeatureCache
@@ -28,7 +29,12 @@ SETTINGS = Settings()
 
 @pytest.fixture(scope="module")
 def resnet(random_weights: Path) -> keras.Model:
-    return build_backbone(str(random_weights))
+    return build_backbone(BASES["resnet50"], str(random_weights))
+
+
+@pytest.fixture(scope="module")
+def lite2() -> keras.Model:
+    return build_backbone(BASES["efficientnet_lite2"], IMAGENET)
 
 
 @pytest.fixture(scope="module")
@@ -46,10 +52,17 @@ def pictures(dataset_folder: Path) -> list[Picture]:
     return dataset.load(dataset.find_files(dataset_folder, list(COLOURS))).pictures
 
 
+@pytest.fixture(scope="module", params=BASES)
+def base_name(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
 @pytest.fixture(scope="module")
-def model(resnet: keras.Model) -> keras.Model:
+def model(base_name: str, request: pytest.FixtureRequest) -> keras.Model:
+    fixture = {"resnet50": "resnet", "efficientnet_lite2": "lite2"}[base_name]
+    backbone = request.getfixturevalue(fixture)
     keras.utils.set_random_seed(0)
-    return assemble(resnet, build_head(3, SETTINGS))
+    return assemble(backbone, build_head(backbone.output_shape[1], 3, SETTINGS))
 
 
 @pytest.fixture(scope="module")
@@ -87,26 +100,31 @@ def test_the_base_is_fed_as_its_weights_were_trained(resnet: keras.Model) -> Non
     expected = inner(caffe, training=False).numpy().mean(axis=(1, 2))
     found = resnet(image, training=False).numpy()
     np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-5)
-    assert not inner.trainable_weights
+    assert not resnet.trainable_weights
+
+
+def test_the_small_base_has_the_weights_it_says(lite2: keras.Model) -> None:
+    """The features that its authors' network has in PyTorch (tools/lite2_weights.py)."""
+    image = np.random.default_rng(0).integers(0, 256, (1, 260, 260, 3)).astype(np.float32)
+    expected = [0.0036, 0, 0, 0.0507, 0, 0.1051, 0.2255, 0.7347]
+    found = lite2(image, training=False).numpy()[0]
+    assert found.shape == (1280,)
+    np.testing.assert_allclose(found[:8], expected, atol=0.01)  # float16 rounds the weights
+    assert found.mean() == pytest.approx(0.164970, abs=5e-4)
+    inner = lite2.get_layer("efficientnet_lite2")((image - 127) / 128, training=False)
+    np.testing.assert_allclose(found, inner.numpy()[0].mean(axis=(0, 1)), atol=1e-4)
+    assert not lite2.trainable_weights
 
 
 def test_real_weights_tell_sports_apart_and_random_ones_do_not_load_as_real(tmp_path: Path) -> None:
-    base = build_backbone(str(shared("weights/resnet50_sscd_notop.weights.h5")))
-    assert base.output_shape == (None, 2048)
+    weights = shared("weights/resnet50_sscd_notop.weights.h5")
+    assert build_backbone(BASES["resnet50"], str(weights)).output_shape == (None, 2048)
     keras.Sequential([keras.Input((3,)), keras.layers.Dense(1)]).save_weights(
         tmp_path / "other.weights.h5"
     )
-    with pytest.raises(UserError, match=r"does not hold ResNet50 weights"):
-        build_backbone(str(tmp_path / "other.weights.h5"))
-
-
-def test_a_failed_download_names_the_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(*_: object, **__: object) -> None:
-        raise Exception("URL fetch failure on https://example.org: None -- unreachable")
-
-    monkeypatch.setattr(keras.applications, "ResNet50", refuse)
-    with pytest.raises(UserError, match=r"(?s)^imagenet could .*URL fetch failure.*give the path"):
-        build_backbone("imagenet")
+    for base in BASES.values():
+        with pytest.raises(UserError, match=rf"does not hold {base.title} weights"):
+            build_backbone(base, str(tmp_path / "other.weights.h5"))
 
 
 def test_an_interrupted_run_goes_on_where_it_stopped(
@@ -149,7 +167,7 @@ def test_keys_name_all_that_features_depend_on(
         usual.key(one, 1),
         other_seed.key(one, 1),
         extractor(base, path, Settings(resize="squash")).key(one, 0),
-        extractor(base, path, Settings(view_size=128)).key(one, 0),
+        extractor(base, path, Settings(base="efficientnet_lite2")).key(one, 0),
         extractor(changed, path).key(one, 0),
     ]
     assert len(set(keys)) == len(keys)
@@ -221,7 +239,7 @@ def test_training_path_and_prediction_path_agree(
 ) -> None:
     """Invariant: one image gives the same probabilities through both scripts' paths."""
     keras.utils.set_random_seed(0)
-    head = build_head(3, SETTINGS)
+    head = build_head(2048, 3, SETTINGS)
     trained_on = head.predict(
         filled.cache.read([filled.key(picture, 0) for picture in pictures]), verbose=0
     )
@@ -237,7 +255,7 @@ def test_training_path_and_prediction_path_agree(
 def test_the_assembled_model_keeps_nothing_of_the_training(
     base: keras.Model, tmp_path: Path
 ) -> None:
-    head = build_head(3, SETTINGS)
+    head = build_head(2048, 3, SETTINGS)
     head.compile(optimizer="adam", loss="categorical_crossentropy")
     head.fit(np.zeros((4, 2048)), np.eye(3)[[0, 1, 2, 0]], verbose=0)
     model = assemble(base, head)
@@ -252,7 +270,7 @@ def test_the_assembled_model_keeps_nothing_of_the_training(
 
 @pytest.mark.slow
 def test_outputs_do_not_depend_on_the_batch(model: keras.Model, copy: ov.Model) -> None:
-    images = np.random.default_rng(0).integers(0, 256, (9, 224, 224, 3), np.uint8)
+    images = np.random.default_rng(0).integers(0, 256, (9, *model.input_shape[1:]), np.uint8)
     for make in (
         lambda size: KerasEngine(model, size),
         lambda size: OpenVINOEngine(copy.clone(), size),
@@ -308,9 +326,12 @@ def test_keys_without_an_image_come_out_in_their_turn() -> None:
                 assert np.array_equal(found[number], expected[number])  # type: ignore[arg-type]
 
 
-def test_fragile_operations_stay_in_float(copy: ov.Model, pictures: list[Picture]) -> None:
+def test_fragile_operations_stay_in_float(
+    base_name: str, copy: ov.Model, pictures: list[Picture]
+) -> None:
     """Every int8 operation reads from a FakeQuantize; the few that cost labels must not."""
-    card, settings = ModelCard(("a", "b", "c"), "crop", 224), Settings(calibration_images=8)
+    card = ModelCard(("a", "b", "c"), "crop", BASES[base_name].input_size)
+    settings = Settings(base=base_name, calibration_images=8)
     quantized_copy = quantize(copy.clone(), pictures, card, settings)
 
     def sources(operation: ov.Node) -> list[str]:
@@ -320,18 +341,21 @@ def test_fragile_operations_stay_in_float(copy: ov.Model, pictures: list[Picture
 
     quantized: Counter[str] = Counter()
     in_float: Counter[str] = Counter()
+    kinds = {"GroupConvolution": "Convolution"} | {
+        kind: kind for kind in ("Convolution", "MatMul", "MaxPool", "AvgPool", "ReduceMean")
+    }
     for operation in quantized_copy.get_ordered_ops():
-        kind = operation.get_type_name()
-        if kind in ("Convolution", "MatMul", "MaxPool", "AvgPool", "ReduceMean"):
+        if kind := kinds.get(operation.get_type_name()):
             (quantized if "FakeQuantize" in sources(operation) else in_float)[kind] += 1
-    # 53 convolutions, of which the two behind the stem are left; the head's two layers.
-    assert (quantized["Convolution"], in_float["Convolution"]) == (51, 2)
+    # The two behind ResNet50's stem, or the first three of EfficientNet-Lite2; the head's layers.
+    expected = {"resnet50": (51, 2), "efficientnet_lite2": (61, 3)}[base_name]
+    assert (quantized["Convolution"], in_float["Convolution"]) == expected
     assert (quantized["MatMul"], in_float["MatMul"]) == (0, 2)
     assert quantized["MaxPool"] == quantized["ReduceMean"] == 0
 
 
 def test_an_openvino_copy_gives_the_models_outputs(model: keras.Model, copy: ov.Model) -> None:
-    images = np.random.default_rng(0).integers(0, 256, (5, 224, 224, 3), np.uint8)
+    images = np.random.default_rng(0).integers(0, 256, (5, *model.input_shape[1:]), np.uint8)
     expected = model.predict(images.astype(np.float32), verbose=0)
     copied = outputs(OpenVINOEngine(copy.clone()), images)
     np.testing.assert_allclose(copied, expected, atol=1e-2)  # bfloat16 has 8 significant bits

@@ -1,4 +1,4 @@
-"""The frozen ImageNet ResNet50 and the features it computes, once per image and view."""
+"""The frozen base and the features it computes, once per image and view."""
 
 import hashlib
 import inspect
@@ -15,48 +15,46 @@ from activity.quiet.opencv import cv2
 from activity.quiet.openvino import ov
 from activity.streams import batches, parallel_map
 from activity.training import augmentation
+from activity.training.bases import BASES, IMAGENET, Base
 from activity.training.conversion import convert
 from activity.training.dataset import Picture, read_picture
 from activity.training.feature_cache import FeatureCache
 from activity.training.settings import Settings
 
-INPUT_SIZE = 224  # pixels, what ResNet50 was trained on
 BATCH_SIZE = 8  # larger ones are no faster on a CPU
 STORED_AT_ONCE = 64
 
 
-def build_backbone(weights: str) -> keras.Model:
-    """Return the frozen base: RGB 0..255 (N, 224, 224, 3) to pooled features (N, 2048).
+class DownloadError(UserError):
+    """The weights of a base could not be downloaded."""
 
-    `weights` is "imagenet", which Keras downloads once, or the path of a weights file. Channel
-    order and mean subtraction are part of the returned graph. Raises `UserError` if the weights
-    cannot be had.
+
+def build_backbone(base: Base, weights: str) -> keras.Model:
+    """Return a frozen base: RGB 0..255 (N, size, size, 3) to pooled features (N, features).
+
+    `weights` is "imagenet" or the path of a weights file. What the network does to channels and
+    levels is part of the returned graph. Raises `DownloadError` if Keras cannot download the
+    weights, `UserError` for a file that does not hold them.
     """
+    rgb = keras.Input((base.input_size, base.input_size, 3), name="rgb")
     try:
         with warnings.catch_warnings(action="ignore"):  # a wrong file earns hundreds of them
-            resnet = keras.applications.ResNet50(
-                weights=weights, include_top=False, input_shape=(INPUT_SIZE, INPUT_SIZE, 3)
-            )
+            maps = base.network(rgb, weights)
     except Exception as error:
         # Keras raises bare Exception, OSError or ValueError here, with messages of many lines.
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        if weights == "imagenet":
+        if weights == IMAGENET:
             print()  # Keras leaves its line about the download open
-            raise UserError(
-                f"imagenet could not be downloaded ({reason}); give the path of a file of "
-                "ResNet50 weights without top",
-                "weights",
+            raise DownloadError(
+                f"{weights} could not be downloaded ({reason})", "weights"
             ) from error
         raise UserError(
-            f"{weights} does not hold ResNet50 weights without top ({reason}); name another",
+            f"{weights} does not hold {base.title} weights without top ({reason}); name another",
             "weights",
         ) from error
-    resnet.trainable = False
-    rgb = keras.Input((INPUT_SIZE, INPUT_SIZE, 3), name="rgb")
-    # training=False keeps the statistics of ImageNet in the batch normalisation.
-    maps = resnet(keras.applications.resnet50.preprocess_input(rgb), training=False)
-    pooled = keras.layers.GlobalAveragePooling2D()(maps)
-    return keras.Model(rgb, pooled, name="backbone")
+    backbone = keras.Model(rgb, keras.layers.GlobalAveragePooling2D()(maps), name="backbone")
+    backbone.trainable = False
+    return backbone
 
 
 class FeatureExtractor:
@@ -67,8 +65,10 @@ class FeatureExtractor:
 
     def __init__(self, backbone: keras.Model, cache: FeatureCache, settings: Settings) -> None:
         self.cache = cache
+        self.features = backbone.output_shape[1]  # how many
         self._backbone = backbone
         self._settings = settings
+        self._base = BASES[settings.base]
         self._fingerprint = _fingerprint(backbone, settings)
 
     def key(self, picture: Picture, view: int) -> bytes:
@@ -100,7 +100,7 @@ class FeatureExtractor:
         if not missing:
             return
         converted = convert(self._backbone)
-        for size in (INPUT_SIZE, self._settings.view_size):
+        for size in (self._base.input_size, self._base.view_size):
             wanted = [
                 (picture, of_this_size)
                 for picture, views in missing
@@ -131,7 +131,7 @@ class FeatureExtractor:
         ]
 
     def _side(self, view: int) -> int:
-        return INPUT_SIZE if view == augmentation.PLAIN else self._settings.view_size
+        return self._base.input_size if view == augmentation.PLAIN else self._base.view_size
 
 
 def _fingerprint(backbone: keras.Model, settings: Settings) -> str:
@@ -142,7 +142,7 @@ def _fingerprint(backbone: keras.Model, settings: Settings) -> str:
     for module in (augmentation, preprocessing):
         state.update(inspect.getsource(module).encode())
     precision = str(ov.Core().get_property("CPU", "INFERENCE_PRECISION_HINT"))
-    choices = (settings.resize, str(settings.view_size))
+    choices = (settings.resize, str(BASES[settings.base].view_size))
     for text in (ov.__version__, precision, cv2.__version__, np.__version__, *choices):
         state.update(text.encode() + b"\0")
     return state.hexdigest()

@@ -8,6 +8,7 @@ from activity.model_file import ModelCard
 from activity.quiet.keras import keras, tf
 from activity.quiet.nncf import nncf
 from activity.quiet.openvino import ov
+from activity.training.bases import BASES
 from activity.training.dataset import Picture, plain_images
 from activity.training.settings import Settings
 
@@ -35,7 +36,7 @@ def convert(model: keras.Model) -> ov.Model:
 def quantize(
     model: ov.Model, pictures: Sequence[Picture], card: ModelCard, settings: Settings
 ) -> ov.Model:
-    """Return a copy of a ResNet50 and its head with weights and activations in int8.
+    """Return a copy of a base and its head with weights and activations in int8.
 
     The ranges of the activations are measured on a random few of the training's `pictures`. This is
     NNCF's post-training quantization with its mixed preset, for activations that are not symmetric,
@@ -53,7 +54,9 @@ def quantize(
         nncf.Dataset(samples),
         preset=nncf.QuantizationPreset.MIXED,
         subset_size=len(samples),
-        ignored_scope=nncf.IgnoredScope(names=_kept_in_float(model)),
+        ignored_scope=nncf.IgnoredScope(
+            names=_kept_in_float(model, BASES[settings.base].float_convolutions)
+        ),
         advanced_parameters=nncf.AdvancedQuantizationParameters(
             disable_bias_correction=True,
             # The extremes over all images, not the means of each image's extremes.
@@ -62,17 +65,19 @@ def quantize(
     )
 
 
-def _kept_in_float(model: ov.Model) -> list[str]:
+def _kept_in_float(model: ov.Model, float_convolutions: range) -> list[str]:
     """Name the operations whose int8 version would cost labels, and that take little time."""
     names = []
+    depths: dict[str, int] = {}  # how many convolutions lead to the output of an operation
     for operation in model.get_ordered_ops():
-        kind = operation.get_type_name()
+        name, kind = operation.get_friendly_name(), operation.get_type_name()
         sources = [value.get_source_output().get_node() for value in operation.inputs()]
-        inputs = [source.get_type_name() for source in sources]
-        residual_sum = kind == "Add" and "Constant" not in inputs
-        # Few channels of the stem carry large values, for which eight bits are too coarse.
-        after_the_stem = kind == "Convolution" and "MaxPool" in inputs
+        depth = max((depths[source.get_friendly_name()] for source in sources), default=0)
+        convolution = kind in ("Convolution", "GroupConvolution")
+        depths[name] = depth + convolution
+        residual_sum = kind == "Add" and "Constant" not in [s.get_type_name() for s in sources]
+        fragile = convolution and depth in float_convolutions
         head = kind == "MatMul"
-        if residual_sum or after_the_stem or head or kind in ("MaxPool", "ReduceMean"):
-            names.append(operation.get_friendly_name())
+        if residual_sum or fragile or head or kind in ("MaxPool", "ReduceMean"):
+            names.append(name)
     return names

@@ -10,11 +10,9 @@ import numpy as np
 
 from activity.errors import UserError
 
-FEATURES = 2048
-
 
 class FeatureCache:
-    """A table of (2048,) float16 feature vectors by key.
+    """A table of float16 feature vectors by key, those of one base all of the same length.
 
     SQLite makes every commit whole or absent, so a run may be killed at any time and the next one
     goes on from there. Each row carries a checksum; a row that fails it counts as absent. Raises
@@ -43,7 +41,7 @@ class FeatureCache:
         return self._read(key) is not None
 
     def write(self, features: Sequence[tuple[bytes, np.ndarray]]) -> None:
-        """Store (2048,) vectors, rounded to float16, under their keys in one commit."""
+        """Store vectors, rounded to float16, under their keys in one commit."""
         blobs = [(key, vector.astype(np.float16).tobytes()) for key, vector in features]
         with self._reported(), self._database:
             self._database.executemany(
@@ -52,14 +50,14 @@ class FeatureCache:
             )
 
     def read(self, keys: Sequence[bytes]) -> np.ndarray:
-        """Return the (N, 2048) float32 vectors of N keys. Raises `KeyError` if one is absent."""
-        vectors = np.empty((len(keys), FEATURES), np.float32)
-        for row, key in enumerate(keys):
+        """Return the (N, features) float32 vectors of N keys; raise `KeyError` if one is absent."""
+        vectors = []
+        for key in keys:
             blob = self._read(key)
             if blob is None:
                 raise KeyError(key.hex())
-            vectors[row] = np.frombuffer(blob, np.float16)
-        return vectors
+            vectors.append(np.frombuffer(blob, np.float16))
+        return np.stack(vectors, dtype=np.float32)
 
     def _read(self, key: bytes) -> bytes | None:
         with self._reported():

@@ -9,12 +9,11 @@ from activity.quiet.keras import keras
 from activity.training.augmentation import PLAIN
 from activity.training.backbone import FeatureExtractor
 from activity.training.dataset import Picture
-from activity.training.feature_cache import FEATURES
 from activity.training.settings import Settings
 
 
 class FeatureBatches(keras.utils.PyDataset):  # type: ignore[misc]
-    """Batches of ((N, 2048) features, (N, classes) one-hot labels), read from the cache as needed.
+    """Batches of ((N, F) features, (N, classes) one-hot labels), read from the cache as needed.
 
     One row for each of the `views` of each picture. With a `seed`, they are shuffled each epoch.
     `targets` holds the class indices of the rows in their first order.
@@ -34,7 +33,7 @@ class FeatureBatches(keras.utils.PyDataset):  # type: ignore[misc]
         self._keys = [extractor.key(picture, view) for picture in pictures for view in views]
         indices = [labels.index(picture.label) for picture in pictures]
         self.targets = np.repeat(indices, len(views))
-        self.classes = len(labels)
+        self.features, self.classes = extractor.features, len(labels)
         self._batch_size = batch_size
         self._order = np.arange(len(self._keys))
         self._random = None if seed is None else np.random.default_rng(seed)
@@ -81,11 +80,11 @@ def compute_features(
     )
 
 
-def build_head(classes: int, settings: Settings) -> keras.Model:
-    """Return the tutorial's head after its pooling: features (N, 2048) to probabilities."""
+def build_head(features: int, classes: int, settings: Settings) -> keras.Model:
+    """Return the tutorial's head after its pooling: (N, features) to probabilities."""
     return keras.Sequential(
         [
-            keras.Input((FEATURES,)),
+            keras.Input((features,)),
             keras.layers.Dense(settings.hidden_units, activation="relu"),
             keras.layers.Dropout(settings.dropout),
             keras.layers.Dense(classes, activation="softmax"),
@@ -103,7 +102,7 @@ def train_head(
     """
     epochs = settings.epochs
     keras.utils.set_random_seed(settings.seed)
-    head = build_head(train.classes, settings)
+    head = build_head(train.features, train.classes, settings)
     schedule = keras.optimizers.schedules.CosineDecay(settings.learning_rate, epochs * len(train))
     head.compile(
         optimizer=keras.optimizers.AdamW(schedule),
@@ -132,7 +131,7 @@ def train_head(
 
 
 def assemble(backbone: keras.Model, head: keras.Model) -> keras.Model:
-    """Join both into one model: RGB 0..255 (N, 224, 224, 3) to probabilities (N, classes)."""
+    """Join both into one model: RGB 0..255 (N, size, size, 3) to probabilities (N, classes)."""
     probabilities = backbone.output
     for layer in head.layers:  # not the head as a whole, whose optimizer would come with it
         probabilities = layer(probabilities)

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from activity.training.bases import IMAGENET
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -12,13 +14,10 @@ class Settings:
     split_seed: int = 42
 
     # The base, and what it sees: each training image once as it is and in so many random views.
-    # Those are smaller than the 224 pixels of the plain one: that takes half the time and teaches
-    # about as much, as a crop shows things larger than they will be seen (Touvron et al. 2019,
-    # arXiv:1906.06423).
-    weights: str = "imagenet"  # which Keras downloads once, or the path of a file
+    base: str = "resnet50"  # one of bases.BASES
+    weights: str = IMAGENET  # or the path of a file
     resize: str = "crop"  # or "squash", as the tutorial does: model_file.RESIZE_RULES
     views: int = 6
-    view_size: int = 160  # pixels
 
     # The head is the tutorial's.
     hidden_units: int = 512

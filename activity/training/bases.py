@@ -1,0 +1,54 @@
+"""The networks that a model can be built on, and all that depends on which one it is.
+
+Keras is imported where a network is built: the names alone should not wait for it.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import keras
+
+IMAGENET = "imagenet"  # in place of the path of a weights file
+LITE2_WEIGHTS = Path(__file__).parent / "weights" / "efficientnet_lite2.weights.h5"
+
+
+@dataclass(frozen=True)
+class Base:
+    """A convolutional network that was trained on ImageNet."""
+
+    title: str
+    input_size: int  # pixels, what it was trained on
+    view_size: int  # pixels of the augmented views
+    # The convolutions that the int8 copy leaves in float, by how many lie before them. Few channels
+    # of the first layers carry large values, for which eight bits are too coarse.
+    float_convolutions: range
+    # Builds it onto RGB 0..255 (N, size, size, 3) with weights, "imagenet" or a path; returns the
+    # maps (N, h, w, features).
+    network: "Callable[[keras.KerasTensor, str], keras.KerasTensor]"
+
+
+def _resnet50(rgb: "keras.KerasTensor", weights: str) -> "keras.KerasTensor":
+    from activity.quiet.keras import keras
+
+    network = keras.applications.ResNet50(
+        weights=weights, include_top=False, input_shape=rgb.shape[1:]
+    )
+    return network(keras.applications.resnet50.preprocess_input(rgb), training=False)
+
+
+def _efficientnet_lite2(rgb: "keras.KerasTensor", weights: str) -> "keras.KerasTensor":
+    from activity.quiet.keras import keras
+    from activity.training.efficientnet_lite import efficientnet_lite2
+
+    network = efficientnet_lite2(rgb.shape[1])
+    network.load_weights(LITE2_WEIGHTS if weights == IMAGENET else weights)
+    return network(keras.layers.Rescaling(1 / 128, -127 / 128)(rgb), training=False)
+
+
+BASES = {
+    "resnet50": Base("ResNet50", 224, 160, range(1, 2), _resnet50),
+    "efficientnet_lite2": Base("EfficientNet-Lite2", 260, 192, range(3), _efficientnet_lite2),
+}
