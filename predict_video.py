@@ -121,9 +121,9 @@ def label_frames(
     reader: VideoReader, engine: Engine, card: ModelCard, settings: Settings
 ) -> Generator[tuple[Frame, Prediction], None, None]:
     """Yield each frame with its label; reading and the model run ahead in threads of their own."""
-    seen = see(reader, card, settings.stride)
-    with closing(latest(seen) if reader.live else prefetch(seen, AHEAD)) as frames:
-        probabilities = engine.stream((frame, frame.seen) for frame in frames)
+    with closing(latest(reader) if reader.live else prefetch(reader, AHEAD)) as frames:
+        seen = see(frames, card, settings.stride)
+        probabilities = engine.stream((frame, frame.seen) for frame in seen)
         smoothed = smooth(probabilities, card.labels, settings)
         with closing(prefetch(smoothed, AHEAD)) as labelled:
             yield from labelled
