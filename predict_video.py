@@ -122,8 +122,7 @@ def label_frames(
 ) -> Generator[tuple[Frame, Prediction], None, None]:
     """Yield each frame with its label; reading and the model run ahead in threads of their own."""
     with closing(latest(reader) if reader.live else prefetch(reader, AHEAD)) as frames:
-        seen = see(frames, card, settings.stride)
-        probabilities = engine.stream((frame, frame.seen) for frame in seen)
+        probabilities = engine.stream(see(frames, card, settings.stride))
         smoothed = smooth(probabilities, card.labels, settings)
         with closing(prefetch(smoothed, AHEAD)) as labelled:
             yield from labelled

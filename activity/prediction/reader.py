@@ -35,7 +35,6 @@ class Frame:
     number: int  # in the clip, from 0
     time: float  # seconds since the clip's first frame
     picture: np.ndarray  # (H, W, 3) uint8 BGR, which is drawn on later
-    seen: np.ndarray | None = None  # (side, side, 3) uint8 RGB, if the model is to see it
 
 
 class VideoReader:
