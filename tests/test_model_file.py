@@ -212,7 +212,7 @@ def test_a_damaged_graph_is_one_error(openvino_file: Path) -> None:
 
 def test_the_bundled_model_has_its_weights() -> None:
     model = load_openvino_model(ROOT / "model" / "activity.xml")
-    assert model.inputs[0].partial_shape[1:].to_shape() == [224, 224, 3]
+    assert model.inputs[0].partial_shape[1:].to_shape() == [260, 260, 3]
 
 
 def test_an_error_quotes_nothing_that_a_terminal_obeys() -> None:
