@@ -21,8 +21,8 @@ from activity.quiet.pyav import av
 Interpolation = av.video.reformatter.Interpolation
 
 JPEG_QUALITY = 85
-# x264's fastest way. A constant quantizer needs no analysis of the picture, which takes a constant
-# rate factor a third of the time; with 23 films come out about as large as with that factor.
+# x264's fastest way. A constant quantizer saves the analysis of each picture that a constant rate
+# factor needs, up to a third of the time; films are about as large as with the factor of 23.
 H264 = {"preset": "ultrafast", "qp": "23", "threads": "2"}
 # Until the film is whole it is written in pieces, of which a killed run loses only the last one.
 PIECES = {"movflags": "frag_keyframe+empty_moov+default_base_moof", "flush_packets": "1"}

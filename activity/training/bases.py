@@ -21,7 +21,9 @@ class Base:
 
     title: str
     input_size: int  # pixels, what it was trained on
-    view_size: int  # pixels of the augmented views
+    # Of the augmented views. Smaller than the plain ones, they take half the time, and teach as
+    # much: crops show things larger than they will be seen (Touvron et al. 2019, arXiv:1906.06423).
+    view_size: int
     # The convolutions that the int8 copy leaves in float, by how many lie before them. Few channels
     # of the first layers carry large values, for which eight bits are too coarse.
     float_convolutions: range
@@ -36,6 +38,7 @@ def _resnet50(rgb: "keras.KerasTensor", weights: str) -> "keras.KerasTensor":
     network = keras.applications.ResNet50(
         weights=weights, include_top=False, input_shape=rgb.shape[1:]
     )
+    # training=False keeps the statistics of ImageNet in the batch normalisation.
     return network(keras.applications.resnet50.preprocess_input(rgb), training=False)
 
 
