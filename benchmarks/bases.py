@@ -17,7 +17,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from activity.training.bases import BASES, IMAGENET
-from benchmarks.processes import PYTHON, processor, run
+from benchmarks.processes import PYTHON, base_options, processor, run, run_training
 
 
 @dataclass(frozen=True)
@@ -85,17 +85,13 @@ def main() -> None:
     details: dict[str, list[str]] = {}
     with tempfile.TemporaryDirectory() as folder:
         for name, base in BASES.items():
-            weights = args.weights if name == "resnet50" else IMAGENET
             for seed in range(args.seeds):
                 print(f"{name}, seed {seed}", file=sys.stderr, flush=True)
                 model = Path(folder, f"{name}-{seed}", "activity.keras")
-                run([
-                    PYTHON, "train.py", "--dataset", args.dataset, "--labels", "all",
-                    "--base", name, "--weights", weights, "--seed", seed, "--model", model,
-                    "--label-bin", model.with_name("lb.pickle"),
-                    "--plot", model.with_name("plot.png"),
-                    "--cache", Path(folder, "features.sqlite"),
-                ])  # fmt: skip
+                run_training(
+                    model.parent, "--dataset", args.dataset, *base_options(name, args.weights),
+                    "--seed", seed, "--cache", Path(folder, "features.sqlite"),
+                )  # fmt: skip
                 record = json.loads(model.with_suffix(".json").read_text())
                 for copy, scores in (("float", record["test"]), ("int8", record["copy_test"])):
                     path = model if copy == "float" else model.with_suffix(".xml")

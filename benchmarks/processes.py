@@ -44,6 +44,20 @@ def run(command: Sequence[object]) -> Run:
     return Run(stdout, time.monotonic() - started, usage.ru_maxrss / 1024)
 
 
+def run_training(folder: Path, *options: object) -> Run:
+    """Run `train.py` on all classes, with its files in `folder`."""
+    return run([
+        PYTHON, "train.py", "--labels", "all", "--model", folder / "activity.keras",
+        "--label-bin", folder / "lb.pickle", "--plot", folder / "plot.png",
+        "--cache", folder / "features.sqlite", *options,
+    ])  # fmt: skip
+
+
+def base_options(name: str, resnet50_weights: str) -> list[str]:
+    """Return the options of `train.py` for a base; only ResNet50's weights are given by hand."""
+    return ["--base", name, *(["--weights", resnet50_weights] if name == "resnet50" else [])]
+
+
 def interleaved(commands: Mapping[str, Sequence[object]], rounds: int) -> dict[str, list[Run]]:
     """Run all commands in turn, `rounds` times, so that a drift of the machine meets all alike."""
     runs: dict[str, list[Run]] = {name: [] for name in commands}

@@ -18,7 +18,7 @@ from matplotlib.figure import Figure
 from activity.quiet.opencv import cv2
 from activity.streams import parallel_map
 from activity.training import dataset
-from benchmarks.processes import PYTHON, processor, run
+from benchmarks.processes import processor, run_training
 
 
 def changed(picture: dataset.Picture, number: int) -> np.ndarray:
@@ -64,15 +64,11 @@ def main() -> None:
     seconds, peaks = [], []
     for size in args.sizes:
         with tempfile.TemporaryDirectory() as folder:
-            write_dataset(Path(folder, "data"), pictures, size)
-            done = run(
-                [
-                    PYTHON, "train.py", "--dataset", f"{folder}/data", "--labels", "all",
-                    "--weights", args.weights, "--views", 1, "--model", f"{folder}/a.keras",
-                    "--label-bin", f"{folder}/lb.pickle", "--plot", f"{folder}/plot.png",
-                    "--cache", f"{folder}/features.sqlite",
-                ]
-            )  # fmt: skip
+            data = Path(folder, "data")
+            write_dataset(data, pictures, size)
+            done = run_training(
+                Path(folder), "--dataset", data, "--weights", args.weights, "--views", 1
+            )
         seconds.append(done.seconds)
         peaks.append(done.peak)
         print(f"| {size} | {done.seconds:.0f} | {done.peak:.0f} |", flush=True)

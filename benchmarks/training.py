@@ -12,9 +12,10 @@ import re
 import statistics
 import sys
 import tempfile
+from pathlib import Path
 
-from activity.training.bases import BASES, IMAGENET
-from benchmarks.processes import PYTHON, Run, processor, run
+from activity.training.bases import BASES
+from benchmarks.processes import PYTHON, Run, base_options, processor, run, run_training
 
 
 def main() -> None:
@@ -35,20 +36,9 @@ def main() -> None:
         ).stdout
         recipe.append(float(re.findall(r"epochs take (\d+) s", printed)[0]))
         for name, base in BASES.items():
-            weights = args.weights if name == "resnet50" else IMAGENET
             with tempfile.TemporaryDirectory() as folder:
-                files = {
-                    "--model": "activity.keras",
-                    "--label-bin": "lb.pickle",
-                    "--plot": "plot.png",
-                    "--cache": "features.sqlite",
-                }
-                outputs = [
-                    word for key, path in files.items() for word in (key, f"{folder}/{path}")
-                ]
-                choice = ["--labels", "all", "--base", name, "--weights", weights]
                 for cache in ("empty cache", "full cache"):
-                    done = run([PYTHON, "train.py", *data, *choice, *outputs])
+                    done = run_training(Path(folder), *data, *base_options(name, args.weights))
                     runs.setdefault(f"{base.title}, {cache}", []).append(done)
 
     baseline = statistics.median(recipe)

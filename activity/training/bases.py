@@ -24,8 +24,8 @@ class Base:
     # Of the augmented views. Smaller than the plain ones, they take half the time, and teach as
     # much: crops show things larger than they will be seen (Touvron et al. 2019, arXiv:1906.06423).
     view_size: int
-    # The convolutions that the int8 copy leaves in float, by how many lie before them. Few channels
-    # of the first layers carry large values, for which eight bits are too coarse.
+    # The convolutions that the int8 copy leaves in float, by how many lie before them: eight bits
+    # are too coarse for what the first ones give (benchmarks/README.md).
     float_convolutions: range
     # Builds it onto RGB 0..255 (N, size, size, 3) with weights, "imagenet" or a path; returns the
     # maps (N, h, w, features).
