@@ -5,7 +5,8 @@
 
 Each frame goes through the model, the last --size probability vectors are averaged, and the label
 of the largest mean is drawn on the frame. The annotated frames are shown and written to a video,
-with the times and the sound of the clip.
+with the times and the sound of the clip. `--smoothing hmm` turns with the film instead of seconds
+later, as it looks ahead; `--stride auto` classifies no more frames than it takes.
 
 Reading, the model, and drawing with writing are three stages that run at the same time.
 
@@ -15,7 +16,7 @@ From Python, `label_video` does the same for one clip.
 import argparse
 import os
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager, redirect_stdout
 from pathlib import Path
 
@@ -34,18 +35,15 @@ from activity.files import check_distinct, save_json
 from activity.label_file import load_labels
 
 with one_line_errors():  # OpenCV may lack libraries of the system
-    from activity.engine import Engine
-    from activity.model_file import ModelCard
     from activity.prediction.backends import USUAL_FPS, Format
     from activity.prediction.classifier import Classifier
+    from activity.prediction.labelling import cannot_wait, label_frames
     from activity.prediction.outputs import Output, Outputs, plan_outputs
     from activity.prediction.overlay import draw
     from activity.prediction.preview import Preview
-    from activity.prediction.reader import Frame, VideoReader
+    from activity.prediction.reader import VideoReader
     from activity.prediction.report import ClipResult, RunReport, json_record
-    from activity.prediction.settings import UNCERTAIN, Settings
-    from activity.prediction.sight import see
-    from activity.prediction.smoothing import Prediction, smooth
+    from activity.prediction.settings import LOOK_AHEAD, SMOOTHERS, UNCERTAIN, Settings
     from activity.prediction.sources import (
         find_sources,
         names_several,
@@ -58,10 +56,7 @@ with one_line_errors():  # OpenCV may lack libraries of the system
     from activity.prediction.table import FrameTable, clip_table, frame_table
     from activity.prediction.timeline import timeline_of
     from activity.prediction.writer import video_writer
-    from activity.streams import latest, prefetch
 
-# Frames that wait between two stages: enough to smooth them out, few enough to fit in memory.
-AHEAD = 4
 LONGEST = 10**6  # seconds of a clip
 
 
@@ -80,68 +75,66 @@ def label_video(
 ) -> ClipResult | None:
     """Label a clip, a camera (its number) or a stream (its address); write the outputs.
 
-    Numbered pictures are shown at `fps`. On each frame the `top` most probable classes are drawn;
-    `table` takes it in with those of other clips, `preview` shows it. Files that exist are
-    replaced. Once `stop` is wanted they are finished and the result says so; it is None if that
-    was before the first frame. Raises `UserError` for what cannot be decoded or written.
+    Numbered pictures are shown at `fps`. The `top` most probable classes are drawn; `table` takes
+    in the frames with those of other clips, `preview` shows them. Files that exist are replaced.
+    Once `stop` is wanted they are finished; the result is None if that was before the first frame.
+    Raises `UserError` for what cannot be decoded or written.
     """
-    stop, labels, title = stop or Stop(), classifier.card.labels, source_title(source)
-    with VideoReader(source, settings.start, settings.end, stop, fps) as reader:
+    stop, card = stop or Stop(), classifier.card
+    watchers = [watcher for watcher in (table, preview) if watcher]
+    drawn = bool(outputs.output or preview)
+    sparse = not drawn and settings.stride != 1
+    with VideoReader(source, settings.start, settings.end, stop, fps, sparse) as reader:
         outputs.check()
-        # Neither frames of a live source nor those of a stride wait for a batch.
-        engine = classifier.engine(prompt=reader.live or settings.stride > 1)
+        engine = classifier.engine(cannot_wait(reader, settings, drawn))
         if stop.wanted:
             return None
-        summary = ClipSummary(labels, reader.format.fps)
-        watchers = [watcher for watcher in (table, preview) if watcher]
-        for watcher in watchers:
-            watcher.begin(source)
+        summary = ClipSummary(card.labels, reader.format.fps, settings.smoother())
         with (
-            opened(outputs, title, summary, reader.format) as files,
-            closing(label_frames(reader, engine, classifier.card, settings)) as frames,
-            Progress(reader.expected, "frames", title, quiet) as progress,
+            opened(outputs, source, summary, reader.format, watchers) as files,
+            closing(label_frames(reader, engine, card, settings, drawn)) as frames,
+            Progress(reader.expected, "frames", source_title(source), quiet) as progress,
         ):
-            started = time.monotonic()
+            began = time.monotonic()
             for frame, prediction in frames:
-                if outputs.output or preview:
-                    draw(frame.picture, prediction, labels, top)
-                for output in (summary, *files, *watchers):
+                if drawn:
+                    draw(frame.picture, prediction, card.labels, settings, top)
+                for output in (summary, *files):
                     output.add(frame, prediction)
                 progress.advance(prediction.label)
                 reader.recycle(frame)
                 if stop.wanted:
                     break
-            seconds = time.monotonic() - started
+            seconds = time.monotonic() - began
     if outputs.json:
         save_json(json_record(source, reader, classifier, settings, outputs, summary), outputs.json)
     return ClipResult.of(source, reader, outputs.output, summary, seconds, cut=stop.wanted)
 
 
-def label_frames(
-    reader: VideoReader, engine: Engine, card: ModelCard, settings: Settings
-) -> Generator[tuple[Frame, Prediction], None, None]:
-    """Yield each frame with its label; reading and the model run ahead in threads of their own."""
-    with closing(latest(reader) if reader.live else prefetch(reader, AHEAD)) as frames:
-        probabilities = engine.stream(see(frames, card, settings.stride))
-        smoothed = smooth(probabilities, card.labels, settings)
-        with closing(prefetch(smoothed, AHEAD)) as labelled:
-            yield from labelled
-
-
 @contextmanager
 def opened(
-    outputs: Outputs, title: str, summary: ClipSummary, format: Format
+    outputs: Outputs,
+    source: str,
+    summary: ClipSummary,
+    format: Format,
+    watchers: Sequence[FrameTable | Preview],
 ) -> Iterator[list[Output]]:
     """Give what takes in the frames of a clip; its files are whole once the block ends."""
-    files: list[Output] = []
+    files: list[Output] = [*watchers]
+    for watcher in watchers:
+        watcher.begin(source)
     with ExitStack() as stack:
         # What is opened first is closed last: the timeline is drawn once the video is whole.
         if outputs.timeline:
-            files.append(stack.enter_context(timeline_of(outputs.timeline, title, summary)))
+            files.append(
+                stack.enter_context(timeline_of(outputs.timeline, source_title(source), summary))
+            )
         if outputs.output:
             files.append(stack.enter_context(video_writer(outputs.output, format)))
         if outputs.csv:
-            files.append(stack.enter_context(frame_table(outputs.csv, summary.labels)))
+            files.append(
+                stack.enter_context(frame_table(outputs.csv, summary.labels, summary.smoother))
+            )
         yield files
 
 
@@ -149,7 +142,8 @@ def main() -> int:
     """Run the script; return the exit code: 0, 1 if a clip failed, 128 plus a signal's number."""
     args = parse_args()
     settings = Settings(
-        size=args.size, min_probability=args.min_probability,
+        smoothing=args.smoothing, size=args.size or Settings.size, delay=args.delay,
+        min_probability=args.min_probability,
         start=args.start, end=args.end, stride=args.stride,
     )  # fmt: skip
     classifier, common, clips = plan(args)
@@ -162,7 +156,11 @@ def main() -> int:
         enter(stop.on_signals())
         if args.quiet:
             enter(redirect_stdout(None))
-        table = enter(frame_table(common.csv, labels, several=True)) if common.csv else None
+        table = (
+            enter(frame_table(common.csv, labels, settings.smoother(), several=True))
+            if common.csv
+            else None
+        )
         summary = enter(clip_table(common.summary, labels)) if common.summary else None
         preview = enter(Preview(stop, args.realtime)) if args.preview else None
         report = RunReport([source for source, _ in clips], labels, several, summary)
@@ -229,7 +227,19 @@ def parse_args() -> argparse.Namespace:
     args = parser.parse_args()
     if args.end is not None and args.end <= args.start:
         parser.error(f"--end {args.end:g} is not after --start {args.start:g}")
+    if args.smoothing == "mean" and args.delay is not None:
+        parser.error(f"--delay {args.delay:g} is for --smoothing hmm; the mean looks back only")
+    if args.smoothing != "mean" and args.size is not None:
+        parser.error(f"--size {args.size} is for --smoothing mean; leave it out")
     return args
+
+
+def stride(text: str) -> int | str:
+    """Parse a --stride."""
+    try:
+        return text if text == "auto" else whole_number(1, 10**6)(text)
+    except argparse.ArgumentTypeError as error:
+        raise argparse.ArgumentTypeError(f"{error}, nor 'auto'") from error
 
 
 # Two lines an argument read like a table.
@@ -270,17 +280,24 @@ def add_files(parser: Parser) -> None:
 def add_prediction(parser: Parser) -> None:
     """Add what the labels depend on."""
     add = parser.add_argument_group("prediction").add_argument
-    add("-s", "--size", type=whole_number(1, 10**6), default=Settings.size, metavar="K",
-        help="average over the last K predictions; 1 shows the raw labels (default: %(default)s)")
+    add("--smoothing", choices=SMOOTHERS, default=Settings.smoothing,
+        help="'mean' averages the last predictions; 'hmm', a hidden Markov model, looks ahead, so "
+        "that the label turns when the film does (default: %(default)s)")
+    add("-s", "--size", type=whole_number(1, 10**6), metavar="K",
+        help="average over the last K predictions; 1 shows the raw labels "
+        f"(default: {Settings.size})")
+    add("--delay", type=real_number(0, 60), metavar="SECONDS",
+        help="how far 'hmm' looks ahead, and how late a live picture is shown (default: "
+        f"{LOOK_AHEAD:g} for files; 0 for cameras, streams and pipes)")
     add("--min-probability", type=real_number(0, 1), default=0.0, metavar="P",
-        help=f"label it '{UNCERTAIN}' where the averaged probability is lower "
+        help=f"label it '{UNCERTAIN}' where the smoothed probability is lower "
         "(default: %(default)g)")
     add("--start", type=real_number(0, LONGEST), default=0.0, metavar="SECONDS",
         help="where to begin (default: %(default)g)")
     add("--end", type=real_number(0, LONGEST), metavar="SECONDS",
         help="where to stop (default: the end of the clip)")
-    add("--stride", type=whole_number(1, 10**6), default=1, metavar="N",
-        help="classify every Nth frame; those between are written, too, and keep the label "
+    add("--stride", type=stride, default=Settings.stride, metavar="N|auto",
+        help="classify every Nth frame, or about five a second; those between are written, too "
         "(default: %(default)s)")
 
 

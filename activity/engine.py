@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 import numpy as np
 
 from activity.model_file import cannot_be_loaded, load_model, load_openvino_model
-from activity.streams import batches
 from activity.text import one_line
 
 if TYPE_CHECKING:
@@ -27,6 +26,22 @@ OPENVINO_BATCH = 2
 Key = TypeVar("Key")
 # An image, and its outputs: a key without the one comes out without the other.
 Image = TypeVar("Image", np.ndarray, np.ndarray | None)
+
+
+def batches(
+    items: Iterable[tuple[Key, Image]], size: int, prompt: bool
+) -> Iterator[list[tuple[Key, Image]]]:
+    """Yield the items in order, in lists with `size` images, or if `prompt` one by one."""
+    batch: list[tuple[Key, Image]] = []
+    images = 0
+    for item in items:
+        batch.append(item)
+        images += item[1] is not None
+        if images == size or prompt:
+            yield batch
+            batch, images = [], 0
+    if batch:
+        yield batch
 
 
 class Engine(Protocol):
@@ -51,7 +66,7 @@ def load_engine(path: Path, prompt: bool = False) -> Engine:
     try:
         if path.suffix == ".xml":
             return OpenVINOEngine(model, 1 if prompt else OPENVINO_BATCH, prompt)
-        return KerasEngine(model, 1 if prompt else KERAS_BATCH)
+        return KerasEngine(model, 1 if prompt else KERAS_BATCH, prompt)
     except Exception as error:  # a model can be readable and still not computable
         raise cannot_be_loaded(path, one_line(error)) from error
 
@@ -59,10 +74,12 @@ def load_engine(path: Path, prompt: bool = False) -> Engine:
 class KerasEngine:
     """Runs a Keras model, compiled once for one shape; a shorter batch is padded."""
 
-    def __init__(self, model: "keras.Model", batch_size: int = KERAS_BATCH) -> None:
+    def __init__(
+        self, model: "keras.Model", batch_size: int = KERAS_BATCH, prompt: bool = False
+    ) -> None:
         from activity.quiet.keras import tf
 
-        self._batch_size = batch_size
+        self._batch_size, self._prompt = batch_size, prompt
         self._inputs = np.zeros((batch_size, *model.input_shape[1:]), np.uint8)
         self._function = tf.function(
             lambda images: model(tf.cast(images, tf.float32), training=False),
@@ -72,7 +89,7 @@ class KerasEngine:
 
     def stream(self, items: Iterable[tuple[Key, Image]]) -> Iterator[tuple[Key, Image]]:
         """Yield each key with the outputs of its image; see `Engine`."""
-        for batch in batches(items, self._batch_size):
+        for batch in batches(items, self._batch_size, self._prompt):
             if _fill(self._inputs, batch):
                 yield from _keyed(batch, self._function(self._inputs).numpy())
             else:
@@ -91,7 +108,7 @@ class OpenVINOEngine:
     ) -> None:
         from activity.quiet.openvino import ov
 
-        self._batch_size = batch_size
+        self._batch_size, self._prompt = batch_size, prompt
         shape = model.inputs[0].partial_shape
         shape[0] = batch_size
         model.reshape(shape)
@@ -106,7 +123,7 @@ class OpenVINOEngine:
         running: deque[tuple[openvino.InferRequest, list[tuple[Key, Image]]]] = deque()
         # They take turns, so the next one is always the one that was started first.
         for request, batch in zip(
-            cycle(self._requests), batches(items, self._batch_size), strict=False
+            cycle(self._requests), batches(items, self._batch_size, self._prompt), strict=False
         ):
             if _fill(request.get_input_tensor().data, batch):
                 request.start_async()

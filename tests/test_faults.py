@@ -124,16 +124,16 @@ def write_contact_sheet(path: Path) -> None:
 
 
 def write_timeline(path: Path) -> None:
-    timeline, summary = Timeline(["a", "b"]), ClipSummary(["a", "b"], 25.0)
+    timeline, summary = Timeline(["a", "b"]), ClipSummary(["a", "b"], 25.0, "mean of 128")
     row = np.array([0.7, 0.3])
     for output in (timeline, summary):
         output.add(frame(0), Prediction("a", "a", row, row))
-    timeline.save(path, "clip", summary.segments)
+    timeline.save(path, "clip", summary.segments, "mean of 128")
 
 
 def write_table(path: Path) -> None:
     row = np.array([0.7, 0.3])
-    with frame_table(path, ["a", "b"]) as table:
+    with frame_table(path, ["a", "b"], "mean of 128") as table:
         for number in range(100):
             table.add(frame(number), Prediction("a", "a", row, row))
 

@@ -75,11 +75,11 @@ shares = st.lists(st.floats(0, 1, allow_nan=False), min_size=2, max_size=2)
 def test_reports_hold_what_they_were_told(
     labels: list[str], frames: list[tuple[list[float], list[float], int]], fps: float, title: str
 ) -> None:
-    summary, timeline = ClipSummary(labels, fps), Timeline(labels)
+    summary, timeline = ClipSummary(labels, fps, "mean of 128"), Timeline(labels)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         number = -1
-        with frame_table(folder / "t.csv", labels) as table:
+        with frame_table(folder / "t.csv", labels, "mean of 128") as table:
             for averaged, raw, step in frames:
                 number += step
                 prediction = Prediction(
@@ -89,14 +89,14 @@ def test_reports_hold_what_they_were_told(
                 for output in (table, summary, timeline):
                     output.add(frame(number, fps), prediction)
         save_json({"title": title} | summary.record(), folder / "r.json")
-        timeline.save(folder / "t.svg", title, summary.segments)
+        timeline.save(folder / "t.svg", title, summary.segments, "mean of 128")
 
         with (folder / "t.csv").open(newline="", encoding="utf-8-sig") as file:
             head, *found = csv.reader(file)
         assert [row[2].removeprefix("'") for row in found] == [
             labels[int(np.argmax(averaged))].removeprefix("'") for averaged, _, _ in frames
         ]
-        assert head[6:] == [f"p_{label}" for label in labels]
+        assert head[7:] == [f"p_{label}" for label in labels]
         record = json.loads((folder / "r.json").read_text())
         assert record["title"] == title
         assert record["frames"] == len(frames)

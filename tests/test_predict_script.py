@@ -70,6 +70,25 @@ def test_the_tutorials_command_lines(command: str, trained: Path, tmp_path: Path
     assert f"{output}: 20 frames" in done.stdout
 
 
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        (["--delay", "1"], "--delay 1 is for --smoothing hmm; the mean looks back only"),
+        (["--smoothing", "hmm", "-s", "9"], "--size 9 is for --smoothing mean; leave it out"),
+        (
+            ["--stride", "0.5"],
+            "argument --stride: '0.5' is not a whole number from 1 to 1000000, nor 'auto'",
+        ),
+    ],
+)
+def test_options_of_the_other_smoother_are_refused(
+    options: list[str], reason: str, tmp_path: Path
+) -> None:
+    done = run_script("predict_video.py", "-i", "clip.mp4", *options, cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == f"predict_video.py: error: {reason} (see --help)\n"
+
+
 def test_averaging_removes_the_flicker_and_the_table_says_so(
     trained: Path, clip: Path, tmp_path: Path
 ) -> None:
@@ -90,7 +109,7 @@ def test_averaging_removes_the_flicker_and_the_table_says_so(
         assert sum(averaged.values()) == pytest.approx(1, abs=1e-5)
         assert max(averaged, key=averaged.__getitem__) == row["label"]
         assert averaged[row["label"]] == float(row["probability"])
-    assert "label changes: 4 frame by frame, 0 averaged" in done.stdout
+    assert "label changes: 4 frame by frame, 0 by mean of 16 (" in done.stdout
     assert "frames per label: tennis 100.0%" in done.stdout
     assert "whole clip: tennis, mean probability 0." in done.stdout
     report = json.loads((tmp_path / "report.json").read_text())
@@ -99,13 +118,18 @@ def test_averaging_removes_the_flicker_and_the_table_says_so(
     # OpenCV, which wrote the clip, rounds its frame rate to three decimals.
     assert report["clip"]["fps"] == pytest.approx(29.97, rel=1e-9)
     assert report["settings"] == {
-        "size": 16, "min_probability": 0.0, "start": 0.0, "end": None, "stride": 1,
+        "smoothing": "mean", "size": 16, "delay": None, "min_probability": 0.0,
+        "start": 0.0, "end": None, "stride": 1,
     }  # fmt: skip
+    assert report["smoothing"] == table[0]["smoothing"] == "mean of 16"
+    assert report["label_changes_a_minute"]["frame_by_frame"] == pytest.approx(
+        4 / (60 * 1001 / 30000) * 60, abs=1e-3
+    )
     assert report["outputs"]["timeline"] == "timeline.png"
     assert report["model"]["labels"] == list(COLOURS)
     assert report["frames"] == 60
     assert report["share_of_frames"] == {"tennis": 1.0}
-    assert report["label_changes"] == {"frame_by_frame": 4, "averaged": 0}
+    assert report["label_changes"] == {"frame_by_frame": 4, "smoothed": 0}
     (segment,) = report["segments"]
     mean = np.mean([float(row["probability"]) for row in table])
     assert segment == {
@@ -424,7 +448,11 @@ def test_filmed_upright_is_written_upright(trained: Path, tmp_path: Path) -> Non
     ("arguments", "code", "message"),
     [
         ([], 2, "the following arguments are required: -i/--input"),
-        (["-i", "clip.avi", "-s", "0"], 2, "'0' is not a whole number from 1 to 1000000"),
+        (
+            ["-i", "clip.avi", "-s", "0"],
+            2,
+            "'0' is not a whole number from 1 to 1000000",
+        ),
         (["-i", "clip.avi", "--batch-size", "2"], 2, "unrecognized arguments: --batch-size 2"),
         (["-i", "clip.avi", "--no-preview", "--realtime"], 2, "not allowed with argument"),
         (["-i", "http://127.0.0.1:9/none"], 1, "http://127.0.0.1:9/none gives no frame"),
@@ -445,7 +473,11 @@ def test_filmed_upright_is_written_upright(trained: Path, tmp_path: Path) -> Non
         ),
         (["-i", "clip.avi", "--min-probability", "2"], 2, "'2' is not a number from 0 to 1"),
         (["-i", "clip.avi", "--stride", "0"], 2, "'0' is not a whole number from 1 to"),
-        (["-i", "clip.avi", "-s", "9" * 30], 2, "is not a whole number from 1 to 1000000"),
+        (
+            ["-i", "clip.avi", "-s", "9" * 30],
+            2,
+            "is not a whole number from 1 to 1000000",
+        ),
         (["-i", "clip.avi", "--start", "1e300"], 2, "is not a number from 0 to 1e+06"),
         (["-i", "clip.avi", "--start", "999999"], 1, "has no frame at 999999 s; begin"),
         (["-i", "clip.avi", "--top", "0"], 2, "'0' is not a whole number from 1 to 100"),

@@ -28,7 +28,7 @@ one_hot = st.sampled_from([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]])
 
 @given(st.lists(st.tuples(one_hot, one_hot), min_size=1, max_size=40))
 def test_summary_counts_frames_shares_and_changes(frames: list[tuple[list[float], ...]]) -> None:
-    summary = ClipSummary(LABELS, 25.0)
+    summary = ClipSummary(LABELS, 25.0, "mean of 128")
     for index, (averaged, raw) in enumerate(frames):
         summary.add(frame(index), prediction(averaged, raw))
     shown = [LABELS[averaged.index(1.0)] for averaged, _ in frames]
@@ -41,11 +41,15 @@ def test_summary_counts_frames_shares_and_changes(frames: list[tuple[list[float]
         assert f"{label} {shown.count(label) / len(shown):.1%}" in shares
     raw_changes = sum(one != other for one, other in pairwise(raws))
     shown_changes = sum(one != other for one, other in pairwise(shown))
-    assert changes == f"label changes: {raw_changes} frame by frame, {shown_changes} averaged"
+    minutes = len(frames) / 25 / 60
+    assert changes == (
+        f"label changes: {raw_changes} frame by frame, {shown_changes} by mean of 128 "
+        f"({raw_changes / minutes:.1f} and {shown_changes / minutes:.1f} a minute)"
+    )
 
 
 def test_frames_that_were_dropped_are_counted() -> None:
-    summary = ClipSummary(LABELS, 25.0)
+    summary = ClipSummary(LABELS, 25.0, "mean of 128")
     assert summary.skipped == 0
     for number in (0, 1, 4, 9):
         summary.add(frame(number), prediction([1.0, 0.0, 0.0], [1.0, 0.0, 0.0]))
@@ -55,7 +59,7 @@ def test_frames_that_were_dropped_are_counted() -> None:
 @given(st.lists(st.tuples(one_hot, st.floats(0.4, 1.0)), min_size=1, max_size=40))
 def test_segments_cover_the_clip(frames: list[tuple[list[float], float]]) -> None:
     """Against `itertools.groupby`, which sees all frames at once."""
-    summary = ClipSummary(LABELS, 25.0)
+    summary = ClipSummary(LABELS, 25.0, "mean of 128")
     for index, (direction, height) in enumerate(frames):
         averaged = [height * value for value in direction]
         summary.add(frame(index), prediction(averaged, averaged))
@@ -69,5 +73,5 @@ def test_segments_cover_the_clip(frames: list[tuple[list[float], float]]) -> Non
     assert [astuple(segment) for segment in summary.segments] == expected
     record = summary.record()
     assert sum(record["share_of_frames"].values()) == pytest.approx(1, abs=1e-5)
-    assert record["label_changes"]["averaged"] == len(expected) - 1
+    assert record["label_changes"]["smoothed"] == len(expected) - 1
     assert json.loads(json.dumps(record)) == record

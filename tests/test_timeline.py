@@ -36,7 +36,7 @@ def at(seconds: float) -> Frame:
 
 def fed(frames: int, peak: int) -> tuple[Timeline, ClipSummary]:
     """Feed frames of class a, with a single one of class b at `peak`."""
-    timeline, summary = Timeline(LABELS), ClipSummary(LABELS, 25.0)
+    timeline, summary = Timeline(LABELS), ClipSummary(LABELS, 25.0, "mean of 128")
     for number in range(frames):
         raw = np.array([0.1, 0.9] if number == peak else [0.8, 0.2])
         one = Prediction("a", LABELS[int(raw.argmax())], np.array([0.7, 0.3]), raw)
@@ -111,7 +111,7 @@ def test_columns_hold_equal_times(begin: float, gaps: list[float], seed: int) ->
 
 def test_becomes_a_picture(tmp_path: Path) -> None:
     timeline, summary = fed(125, 50)
-    timeline.save(tmp_path / "timeline.png", "a clip", summary.segments)
+    timeline.save(tmp_path / "timeline.png", "a clip", summary.segments, "mean of 128")
     picture = cv2.imread(str(tmp_path / "timeline.png"))
     assert picture is not None
     assert picture.shape == (420, 1200, 3)
@@ -121,11 +121,14 @@ def test_becomes_a_picture(tmp_path: Path) -> None:
 
 
 def test_names_are_no_formulas(tmp_path: Path, recwarn: pytest.WarningsRecorder) -> None:
-    timeline, summary = Timeline([r"$\frac$", "スキー"]), ClipSummary(["a", "b"], 25.0)
+    timeline, summary = (
+        Timeline([r"$\frac$", "スキー"]),
+        ClipSummary(["a", "b"], 25.0, "mean of 128"),
+    )
     row = np.array([0.7, 0.3])
     for output in (timeline, summary):
         output.add(frame(0), Prediction(r"$\frac$", r"$\frac$", row, row))
-    timeline.save(tmp_path / "timeline.png", "a$b$\x1b.mp4", summary.segments)
+    timeline.save(tmp_path / "timeline.png", "a$b$\x1b.mp4", summary.segments, "mean of 128")
     assert cv2.imread(str(tmp_path / "timeline.png")) is not None
     assert not recwarn
 
@@ -139,7 +142,7 @@ class Drawn:
         made: list[Figure] = []
         monkeypatch.setattr(figures, "save_picture", lambda figure, *_, **__: made.append(figure))
         segments = [Segment(label, i, i + 1, 25, 0.5) for i, label in enumerate(labels)]
-        timeline.save(Path("any.png"), title, segments)
+        timeline.save(Path("any.png"), title, segments, "mean of 128")
         made[0].draw_without_rendering()
         self.figure = made[0].bbox
         self.curves, self.strip = (axes.get_window_extent() for axes in made[0].axes)
@@ -255,12 +258,16 @@ def test_letters_are_outlines_only_where_they_have_to_be(tmp_path: Path) -> None
     pictures = []
     for title in ("网球.mp4", "足球.mp4"):
         timeline = flat(names, [0.1, 0.2, 0.3, 0.4])
-        timeline.save(tmp_path / "timeline.png", title, [Segment("tennis", 0, 4, 100, 0.5)])
+        timeline.save(
+            tmp_path / "timeline.png", title, [Segment("tennis", 0, 4, 100, 0.5)], "mean of 128"
+        )
         pictures.append(grey(tmp_path / "timeline.png").astype(int))
     rows, columns = np.nonzero(pictures[0] - pictures[1])
     assert rows.max() < 30  # the title, which stands above the curves
     assert columns.max() - columns.min() < 20
-    timeline.save(tmp_path / "timeline.svg", title, [Segment("tennis", 0, 4, 100, 0.5)])
+    timeline.save(
+        tmp_path / "timeline.svg", title, [Segment("tennis", 0, 4, 100, 0.5)], "mean of 128"
+    )
     written = (tmp_path / "timeline.svg").read_text()
     assert [name for name in names if f"<!-- {name} -->" in written] == names[:3]
     assert "<image" not in written
@@ -275,12 +282,12 @@ def test_letters_are_outlines_only_where_they_have_to_be(tmp_path: Path) -> None
     ],
 )
 def test_the_axis_is_marked_as_on_a_clock(tmp_path: Path, frames: int, marks: list[str]) -> None:
-    timeline, summary = Timeline(LABELS), ClipSummary(LABELS, 25.0)
+    timeline, summary = Timeline(LABELS), ClipSummary(LABELS, 25.0, "mean of 128")
     row = np.array([0.7, 0.3])
     for number in (0, frames - 1):
         for output in (timeline, summary):
             output.add(frame(number), Prediction("a", "a", row, row))
-    timeline.save(tmp_path / "timeline.svg", "a clip", summary.segments)
+    timeline.save(tmp_path / "timeline.svg", "a clip", summary.segments, "mean of 128")
     # Matplotlib's SVG has each text as a comment before its outlines.
     texts = re.findall(r"<!-- (\d+:.*?) -->", (tmp_path / "timeline.svg").read_text())
     assert texts[: len(marks)] == marks

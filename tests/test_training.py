@@ -301,7 +301,10 @@ def test_a_prompt_engine_answers_before_it_takes_the_next_image() -> None:
             taken.append(number)
             yield number, None if number % 3 else np.zeros((16, 16, 3), np.uint8)
 
-    for engine in (OpenVINOEngine(convert(model), 1, prompt=True), KerasEngine(model, 1)):
+    for engine in (
+        OpenVINOEngine(convert(model), 1, prompt=True),
+        KerasEngine(model, 1, prompt=True),
+    ):
         for number, outputs in engine.stream(images()):
             assert taken == list(range(number + 1))
             assert (outputs is None) == (number % 3 > 0)

@@ -5,6 +5,7 @@ from functools import lru_cache
 
 import numpy as np
 
+from activity.prediction.settings import Settings
 from activity.prediction.smoothing import Prediction
 from activity.quiet.opencv import cv2
 
@@ -18,14 +19,20 @@ WEIGHT = 600  # semi-bold; 400 is regular
 WHITE = (255, 255, 255)
 
 
-def draw(picture: np.ndarray, prediction: Prediction, labels: Sequence[str], top: int) -> None:
-    """Draw the label and the `top` most probable classes, in place, on (H, W, 3) uint8 BGR."""
-    averaged = prediction.averaged
-    rows = [(f"activity: {prediction.label}", float(averaged.max()))]
+def draw(
+    picture: np.ndarray, prediction: Prediction, labels: Sequence[str], settings: Settings, top: int
+) -> None:
+    """Draw the label and the `top` most probable classes, in place, on (H, W, 3) uint8 BGR.
+
+    The tutorial's mean goes without saying; any other smoother is named.
+    """
+    smoothed = prediction.smoothed
+    name = "activity" if settings.smoothing == "mean" else f"activity ({settings.smoothing})"
+    rows = [(f"{name}: {prediction.label}", float(smoothed.max()))]
     if top > 1:
-        best = averaged.argsort()[::-1][:top]
+        best = smoothed.argsort()[::-1][:top]
         rows += [
-            (labels[index], float(averaged[index]))
+            (labels[index], float(smoothed[index]))
             for index in best
             if labels[index] != prediction.label
         ]

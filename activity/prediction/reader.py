@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic, sleep
 from typing import Self
@@ -10,7 +9,7 @@ from typing import Self
 import numpy as np
 
 from activity.errors import UserError, cannot_be_read
-from activity.prediction.backends import USUAL_FPS, Backend, NoFrameError, Pool
+from activity.prediction.backends import USUAL_FPS, Backend, NoFrameError, Picture, Pool
 from activity.prediction.backends.opencv import OpenCVBackend
 from activity.prediction.backends.pictures import PictureBackend
 from activity.prediction.backends.pyav import PyAVBackend
@@ -28,13 +27,30 @@ RECONNECT_PAUSES = (1.0, 2.0, 4.0)  # seconds before each attempt
 HALF_A_MILLISECOND = 0.0005
 
 
-@dataclass(slots=True)
 class Frame:
-    """One frame on its way through the program."""
+    """One frame on its way through the program.
 
-    number: int  # in the clip, from 0
-    time: float  # seconds since the clip's first frame
-    picture: np.ndarray  # (H, W, 3) uint8 BGR, which is drawn on later
+    `number` counts the clip's frames from 0, `time` is in seconds since the first one.
+    """
+
+    __slots__ = ("_picture", "number", "time")
+
+    def __init__(self, number: int, time: float, picture: Picture) -> None:
+        self.number, self.time = number, time
+        self._picture: Picture | None = picture
+
+    @property
+    def picture(self) -> np.ndarray:
+        """The (H, W, 3) uint8 BGR picture, which is drawn on later; converted when it is needed."""
+        assert self._picture is not None
+        if callable(self._picture):
+            self._picture = self._picture()
+        return self._picture
+
+    def release(self) -> np.ndarray | None:
+        """Give up the picture; return its memory, if it has some by now."""
+        picture, self._picture = self._picture, None
+        return None if callable(picture) else picture
 
 
 class VideoReader:
@@ -47,8 +63,9 @@ class VideoReader:
     `decoded` is the number of frames from the clip's beginning to the last one read, `time` the
     time of that one. `live` tells that frames come at their own pace and cannot wait. Where such a
     source breaks off it is taken up again, `reconnections` times so far, until that fails several
-    times in a row or `stop` is wanted. Raises `UserError` for a source that is missing or delivers
-    no frame.
+    times in a row or `stop` is wanted. If `sparse`, few pictures are going to be looked at, and
+    where that is possible the others are not converted. Raises `UserError` for a source that is
+    missing or delivers no frame.
     """
 
     def __init__(
@@ -58,6 +75,7 @@ class VideoReader:
         end: float | None = None,
         stop: Stop | None = None,
         fps: float | None = None,
+        sparse: bool = False,
     ) -> None:
         self._source = source = str(source)
         if not is_utf8(source):
@@ -65,6 +83,7 @@ class VideoReader:
         self._stop = stop or Stop()
         self._start, self._end = start, end
         self._fps = fps or USUAL_FPS
+        self._sparse = sparse
         self._pool = Pool()
         self.decoded, self.time = 0, 0.0
         self.reached_end = False  # the one that was asked for, not that of the source
@@ -85,6 +104,15 @@ class VideoReader:
         self.format = self._backend.format
         self.height, self.width = self._first.picture.shape[:2]
 
+    def again(self, sparse: bool) -> Self:
+        """Open the source once more; only for one that `can_be_read_again`."""
+        return type(self)(self._source, self._start, self._end, self._stop, self._fps, sparse)
+
+    @property
+    def can_be_read_again(self) -> bool:
+        """Tell whether it is a file, or numbered pictures; no camera, stream or pipe."""
+        return bool(self._pictures) or Path(self._source).is_file()
+
     def __enter__(self) -> Self:
         return self
 
@@ -98,7 +126,9 @@ class VideoReader:
 
     def recycle(self, frame: Frame) -> None:
         """Let the memory of a frame that nobody needs any more become that of a later one."""
-        self._pool.put(frame.picture)
+        memory = frame.release()
+        if memory is not None:
+            self._pool.put(memory)
 
     @property
     def expected(self) -> int | None:
@@ -142,13 +172,13 @@ class VideoReader:
             return PictureBackend(self._pictures, self._fps)
         opened = self._open_with_pyav()
         self.live = opened.live
-        if is_address(self._source) or not opened.ordinary or self._start > 0:
+        if is_address(self._source) or not opened.ordinary or self._start > 0 or self._sparse:
             return opened
         opened.close()
         return OpenCVBackend(self._address, opened.format)
 
     def _open_with_pyav(self) -> PyAVBackend:
-        return PyAVBackend(self._address, unwanted=lambda: self._stop.wanted)
+        return PyAVBackend(self._address, lambda: self._stop.wanted, self._sparse)
 
     @property
     def _address(self) -> str:
@@ -174,7 +204,7 @@ class VideoReader:
                 begun = True
                 yield Frame(number, time, picture)
 
-    def _decode(self) -> Iterator[tuple[int, float | None, np.ndarray]]:
+    def _decode(self) -> Iterator[tuple[int, float | None, Picture]]:
         """Yield what a source that can wait holds; see `Backend.decode`."""
         if not isinstance(self._backend, OpenCVBackend):
             yield from self._backend.decode(self._pool, self._start)
@@ -199,7 +229,7 @@ class VideoReader:
                 yield number, later, picture
                 number += 1
 
-    def _decode_live(self) -> Iterator[tuple[int, float, np.ndarray]]:
+    def _decode_live(self) -> Iterator[tuple[int, float, Picture]]:
         """Yield the frames of a live source with the time of their arrival, and take it up again.
 
         Clocks of cameras differ, start anew when a stream is taken up again, or are made up, as

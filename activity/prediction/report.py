@@ -104,6 +104,7 @@ def json_record(
         },
         "model": {"file": classifier.path} | asdict(classifier.card),
         "settings": asdict(settings),
+        "smoothing": settings.smoother(),
         "outputs": outputs.wanted(),
         **summary.record(),
     }
@@ -152,7 +153,7 @@ class RunReport:
             self._headed = True
             head = (
                 f"{'clip':{self._clip}}  {'label':{self._label}}"
-                "  probability  raw changes  averaged changes   frames  frames/s  video"
+                "  probability  raw changes  smoothed changes   frames  frames/s  video"
             )
             line = f"{head}\n{line}"
         return line

@@ -19,14 +19,15 @@ class Segment:
     start: float  # seconds
     end: float
     frames: int
-    mean_probability: float  # the largest averaged one of each frame
+    mean_probability: float  # the largest smoothed one of each frame
 
 
 class ClipSummary:
     """What the frames of a clip add up to; its memory grows with the label changes only."""
 
-    def __init__(self, labels: Sequence[str], fps: float) -> None:
-        self.labels = labels
+    def __init__(self, labels: Sequence[str], fps: float, smoother: str) -> None:
+        """Begin one of a clip with this frame rate; `smoother` names who makes the labels."""
+        self.labels, self.smoother = labels, smoother
         self._sum = np.zeros(len(labels))
         self._shares: Counter[str] = Counter()
         self.raw_changes = 0
@@ -57,7 +58,7 @@ class ClipSummary:
         self._sum += prediction.raw
         self._shares[prediction.label] += 1
         self._segment_frames += 1
-        self._segment_sum += float(prediction.averaged.max())
+        self._segment_sum += float(prediction.smoothed.max())
 
     def _segment(self, label: str, end: float) -> Segment:
         return Segment(
@@ -98,8 +99,14 @@ class ClipSummary:
 
     @property
     def changes(self) -> int:
-        """How often the averaged label changed."""
+        """How often the smoothed label changed."""
         return len(self._finished)
+
+    @property
+    def _minutes(self) -> float:
+        """How long the frames counted are shown."""
+        segments = self.segments
+        return max(segments[-1].end - segments[0].start, 0.001) / 60
 
     def record(self) -> dict[str, Any]:
         """Return the summary as it stands in the JSON report."""
@@ -115,7 +122,11 @@ class ClipSummary:
             "share_of_frames": {
                 label: round(count / self.frames, 6) for label, count in self._shares.most_common()
             },
-            "label_changes": {"frame_by_frame": self.raw_changes, "averaged": self.changes},
+            "label_changes": {"frame_by_frame": self.raw_changes, "smoothed": self.changes},
+            "label_changes_a_minute": {
+                "frame_by_frame": round(self.raw_changes / self._minutes, 3),
+                "smoothed": round(self.changes / self._minutes, 3),
+            },
             "segments": [asdict(segment) for segment in self.segments],
         }
 
@@ -124,8 +135,10 @@ class ClipSummary:
         shares = ", ".join(
             f"{label} {count / self.frames:.1%}" for label, count in self._shares.most_common()
         )
+        raw, smoothed = (count / self._minutes for count in (self.raw_changes, self.changes))
         return [
             f"whole clip: {self.label}, mean probability {self.probability:.3f}",
             f"frames per label: {shares}",
-            f"label changes: {self.raw_changes} frame by frame, {self.changes} averaged",
+            f"label changes: {self.raw_changes} frame by frame, {self.changes} by {self.smoother} "
+            f"({raw:.1f} and {smoothed:.1f} a minute)",
         ]

@@ -18,13 +18,21 @@ if TYPE_CHECKING:
 class FrameTable:
     """Writes one CSV row a frame, as the frames come; made by `frame_table`."""
 
-    def __init__(self, file: TextIO, labels: Sequence[str], several: bool) -> None:
-        self._file = file
+    def __init__(self, file: TextIO, labels: Sequence[str], smoother: str, several: bool) -> None:
+        self._file, self._smoother = file, smoother
         self._rows = csv.writer(file)
         self._clip: list[str] = []  # the first cell of a row, of several clips
         self._rows.writerow(
             ["clip"] * several
-            + ["frame", "time_s", "label", "probability", "raw_label", "raw_probability"]
+            + [
+                "frame",
+                "time_s",
+                "label",
+                "probability",
+                "raw_label",
+                "raw_probability",
+                "smoothing",
+            ]
             + [f"p_{label}" for label in labels]
         )
 
@@ -40,10 +48,11 @@ class FrameTable:
                 frame.number,
                 f"{frame.time:.3f}",
                 _cell(prediction.label),
-                f"{prediction.averaged.max():.6f}",
+                f"{prediction.smoothed.max():.6f}",
                 _cell(prediction.raw_label),
                 f"{prediction.raw.max():.6f}",
-                *(f"{probability:.6f}" for probability in prediction.averaged),
+                self._smoother,
+                *(f"{probability:.6f}" for probability in prediction.smoothed),
             ]
         )
         self._file.flush()
@@ -57,7 +66,7 @@ class ClipTable:
         self._rows = csv.writer(file)
         head = [
             "clip", "label", "probability", "frames", "start_s", "end_s",
-            "raw_changes", "averaged_changes", *(f"p_{label}" for label in labels),
+            "raw_changes", "smoothed_changes", "smoothing", *(f"p_{label}" for label in labels),
             "video", "remarks",
         ]  # fmt: skip
         self._rows.writerow(head)
@@ -75,6 +84,7 @@ class ClipTable:
             f"{summary.segments[-1].end:.3f}",
             str(summary.raw_changes),
             str(summary.changes),
+            summary.smoother,
             *(f"{probability:.6f}" for probability in summary.mean_probabilities),
             str(result.video or ""),
             "; ".join([*result.notes, *result.warnings]),
@@ -105,10 +115,12 @@ def _table(path: Path) -> Iterator[TextIO]:
 
 
 @contextmanager
-def frame_table(path: Path, labels: Sequence[str], several: bool = False) -> Iterator[FrameTable]:
+def frame_table(
+    path: Path, labels: Sequence[str], smoother: str, several: bool = False
+) -> Iterator[FrameTable]:
     """Give a table, of one clip or of several, whose file stands at `path` once it is complete."""
     with _table(path) as file:
-        yield FrameTable(file, labels, several)
+        yield FrameTable(file, labels, smoother, several)
 
 
 @contextmanager

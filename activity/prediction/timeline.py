@@ -39,7 +39,7 @@ class Timeline:
         self._labels = labels
         shape = (COLUMNS, len(labels))
         self._lowest, self._highest = np.full(shape, np.inf), np.full(shape, -np.inf)
-        self._averaged = np.zeros(shape)  # sums, as are the times
+        self._smoothed = np.zeros(shape)  # sums, as are the times
         self._times, self._counts = np.zeros(COLUMNS), np.zeros(COLUMNS)
         self._begin: float | None = None
         self._seconds_a_column = FINEST
@@ -52,7 +52,7 @@ class Timeline:
             self._merge()
         np.minimum(self._lowest[column], prediction.raw, out=self._lowest[column])
         np.maximum(self._highest[column], prediction.raw, out=self._highest[column])
-        self._averaged[column] += prediction.averaged
+        self._smoothed[column] += prediction.smoothed
         self._times[column] += frame.time
         self._counts[column] += 1
 
@@ -65,7 +65,7 @@ class Timeline:
 
         fold(self._lowest, np.minimum, np.inf)
         fold(self._highest, np.maximum, -np.inf)
-        for sums in (self._averaged, self._times, self._counts):
+        for sums in (self._smoothed, self._times, self._counts):
             fold(sums, np.add, 0)
         self._seconds_a_column *= 2
 
@@ -73,14 +73,14 @@ class Timeline:
         """Return for each used column the time in seconds, and (columns, classes) probabilities.
 
         The time is the mean of its frames' times. The probabilities are the lowest and the highest
-        of single frames, and the mean of the averaged ones.
+        of single frames, and the mean of the smoothed ones.
         """
         used = np.flatnonzero(self._counts)
         counts = self._counts[used]
-        averaged = self._averaged[used] / counts[:, None]
-        return self._times[used] / counts, self._lowest[used], self._highest[used], averaged
+        smoothed = self._smoothed[used] / counts[:, None]
+        return self._times[used] / counts, self._lowest[used], self._highest[used], smoothed
 
-    def save(self, path: Path, title: str, segments: Sequence[Segment]) -> None:
+    def save(self, path: Path, title: str, segments: Sequence[Segment], smoother: str) -> None:
         """Draw the picture; at least one frame has to be in it."""
         # Matplotlib takes a second to import, which only who wants the picture has to wait.
         from matplotlib.figure import Figure
@@ -92,7 +92,7 @@ class Timeline:
         colours = self._colours(segments)
         self._draw_curves(curves, colours)
         _draw_names(curves, title, colours, len(self._labels) - len(colours))
-        _draw_strip(strip, segments, colours)
+        _draw_strip(strip, segments, colours, smoother)
         save_picture(figure, path, dpi=100)
 
     def _colours(self, segments: Sequence[Segment]) -> dict[str, str]:
@@ -109,16 +109,16 @@ class Timeline:
         return dict(zip(leading, PALETTE, strict=False))
 
     def _draw_curves(self, panel: "Axes", colours: Mapping[str, str]) -> None:
-        seconds, lowest, highest, averaged = self.curves()
+        seconds, lowest, highest, smoothed = self.curves()
         for index, label in enumerate(self._labels):
             if label not in colours:
-                panel.plot(seconds, averaged[:, index], color=OTHERS, linewidth=0.8, zorder=1.5)
+                panel.plot(seconds, smoothed[:, index], color=OTHERS, linewidth=0.8, zorder=1.5)
                 continue
             panel.fill_between(
                 seconds, lowest[:, index], highest[:, index],
                 step="mid", color=colours[label], alpha=0.25, linewidth=0.5,
             )  # fmt: skip
-            panel.plot(seconds, averaged[:, index], color=colours[label], linewidth=2)
+            panel.plot(seconds, smoothed[:, index], color=colours[label], linewidth=2)
         panel.set(ylabel="probability", ylim=(-0.02, 1.02))
         panel.grid(alpha=0.3)
 
@@ -150,13 +150,15 @@ def _draw_names(panel: "Axes", title: str, colours: Mapping[str, str], others: i
         )  # fmt: skip
 
 
-def _draw_strip(panel: "Axes", segments: Sequence[Segment], colours: Mapping[str, str]) -> None:
+def _draw_strip(
+    panel: "Axes", segments: Sequence[Segment], colours: Mapping[str, str], smoother: str
+) -> None:
     from matplotlib.ticker import FuncFormatter, MultipleLocator
 
     for segment in segments:
         colour = colours.get(segment.label, "lightgrey" if segment.label == UNCERTAIN else OTHERS)
         panel.barh(0, segment.end - segment.start, left=segment.start, color=colour)
-    panel.set(yticks=[], ylim=(-0.4, 0.4), xlabel="time (thin: single frames, bold: averaged)")
+    panel.set(yticks=[], ylim=(-0.4, 0.4), xlabel=f"time (thin: single frames, bold: {smoother})")
     start, end = segments[0].start, segments[-1].end
     step = next((step for step in TICKS if (end - start) / step <= 12), TICKS[-1])
     panel.xaxis.set_major_locator(MultipleLocator(step))
@@ -169,7 +171,7 @@ def timeline_of(path: Path, title: str, summary: ClipSummary) -> Iterator[Timeli
     """Give a timeline that is drawn to `path`, over the summary's segments, when the block ends."""
     timeline = Timeline(summary.labels)
     yield timeline
-    timeline.save(path, title, summary.segments)
+    timeline.save(path, title, summary.segments, summary.smoother)
 
 
 def _clock(seconds: float, _position: int) -> str:

@@ -1,7 +1,7 @@
 """What decodes: OpenCV, PyAV and single pictures, behind one protocol."""
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Protocol
@@ -13,6 +13,10 @@ HIGHEST_FPS = 1000.0
 # A damaged packet may look like the end; a healthy one may follow this many packets on.
 DAMAGED_PACKETS = 64
 CLOCK = Fraction(1, 90_000)  # seconds; the time base where times are those of arrival
+
+
+# A picture, or what makes it: a frame that nobody looks at need not be converted.
+Picture = np.ndarray | Callable[[], np.ndarray]
 
 
 class NoFrameError(Exception):
@@ -76,14 +80,13 @@ class Backend(Protocol):
     def format(self) -> Format:
         """What the source says about itself."""
 
-    def decode(
-        self, pool: Pool, start: float = 0.0
-    ) -> Iterator[tuple[int, float | None, np.ndarray]]:
+    def decode(self, pool: Pool, start: float = 0.0) -> Iterator[tuple[int, float | None, Picture]]:
         """Yield the number, the time and the picture of each frame that was decoded, in order.
 
         Numbers count the clip's frames from 0. Times are seconds since the clip's first frame, as
         the container has them; None where it has none. Pictures are (H, W, 3) uint8 BGR, upright,
-        as they are to be shown. Frames before `start`, in seconds, may be left out.
+        as they are to be shown, or what returns one. Frames before `start`, in seconds, may be
+        left out.
         """
 
     def close(self) -> None:

@@ -6,6 +6,7 @@ import re
 import select
 from collections.abc import Callable, Iterable, Iterator
 from fractions import Fraction
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,7 @@ from activity.prediction.backends import (
     Colour,
     Format,
     NoFrameError,
+    Picture,
     Pool,
     Sound,
     usable_fps,
@@ -105,10 +107,16 @@ class PyAVBackend:
     Interlaced frames are deinterlaced. Raises `NoFrameError`.
     """
 
-    def __init__(self, address: str, unwanted: Callable[[], bool] = lambda: False) -> None:
-        """Open a source; a pipe is waited for until it is `unwanted`."""
+    def __init__(
+        self, address: str, unwanted: Callable[[], bool] = lambda: False, sparse: bool = False
+    ) -> None:
+        """Open a source; a pipe is waited for until it is `unwanted`.
+
+        If `sparse`, `decode` gives what converts a picture in place of the picture.
+        """
         self._address = address
         self._unwanted = unwanted
+        self._sparse = sparse
         self._pipe = _is_pipe(address)
         self._origin = 0.0
         try:
@@ -163,9 +171,7 @@ class PyAVBackend:
                 yield from self._deinterlacer.add(frame)
         yield from self._deinterlacer.finish()
 
-    def decode(
-        self, pool: Pool, start: float = 0.0
-    ) -> Iterator[tuple[int, float | None, np.ndarray]]:
+    def decode(self, pool: Pool, start: float = 0.0) -> Iterator[tuple[int, float | None, Picture]]:
         """Yield each frame; see `Backend`."""
         if start and not self.live and not self._pipe:
             number, begin = self._skip_to(start)
@@ -175,7 +181,8 @@ class PyAVBackend:
         for frame in self._frames:
             time = self._time(frame)
             if time is None or time >= begin:
-                yield number, time, self._picture(frame, pool.get())
+                converted = partial(self._picture, frame, pool)
+                yield number, time, converted if self._sparse else converted()
                 number += 1
 
     def _skip_to(self, start: float) -> tuple[int, float]:
@@ -216,7 +223,7 @@ class PyAVBackend:
             return None
         return round(float(item.pts * item.time_base) - self._origin, 6)
 
-    def _picture(self, frame: "VideoFrame", memory: np.ndarray | None) -> np.ndarray:
+    def _picture(self, frame: "VideoFrame", pool: Pool) -> np.ndarray:
         if not _is_known(frame):
             frame.colorspace = TELEVISION  # or it would refuse
         # OpenCV's way, where it matters: 10 bits, odd sides, and HDR, which becomes SDR.
@@ -233,6 +240,7 @@ class PyAVBackend:
             picture = cv2.resize(picture, (max(1, round(frame.width * pixel)), frame.height))
         if self._rotation in TURNS:
             picture = cv2.rotate(picture, TURNS[self._rotation])
+        memory = pool.get()
         if memory is None or memory.shape != picture.shape:
             return picture
         np.copyto(memory, picture)
