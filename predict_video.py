@@ -16,7 +16,7 @@ From Python, `label_video` does the same for one clip.
 import argparse
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager, redirect_stdout
 from pathlib import Path
 
@@ -41,9 +41,10 @@ with one_line_errors():  # OpenCV may lack libraries of the system
     from activity.prediction.outputs import Output, Outputs, plan_outputs
     from activity.prediction.overlay import draw
     from activity.prediction.preview import Preview
-    from activity.prediction.reader import VideoReader
+    from activity.prediction.reader import Frame, VideoReader
     from activity.prediction.report import ClipResult, RunReport, json_record
     from activity.prediction.settings import LOOK_AHEAD, SMOOTHERS, UNCERTAIN, Settings
+    from activity.prediction.smoothing import Prediction
     from activity.prediction.sources import (
         find_sources,
         names_several,
@@ -56,8 +57,10 @@ with one_line_errors():  # OpenCV may lack libraries of the system
     from activity.prediction.table import FrameTable, clip_table, frame_table
     from activity.prediction.timeline import timeline_of
     from activity.prediction.writer import video_writer
+    from activity.streams import prefetch
 
 LONGEST = 10**6  # seconds of a clip
+DRAWN_AHEAD = 2  # frames
 
 
 def label_video(
@@ -92,13 +95,14 @@ def label_video(
         summary = ClipSummary(card.labels, reader.format.fps, settings.smoother())
         with (
             opened(outputs, source, summary, reader.format, watchers) as files,
-            closing(label_frames(reader, engine, card, settings, drawn)) as frames,
+            closing(label_frames(reader, engine, card, settings, drawn)) as labelled,
+            closing(
+                annotated(labelled, card.labels, settings, top) if drawn else labelled
+            ) as frames,
             Progress(reader.expected, "frames", source_title(source), quiet) as progress,
         ):
             began = time.monotonic()
             for frame, prediction in frames:
-                if drawn:
-                    draw(frame.picture, prediction, card.labels, settings, top)
                 for output in (summary, *files):
                     output.add(frame, prediction)
                 progress.advance(prediction.label)
@@ -109,6 +113,19 @@ def label_video(
     if outputs.json:
         save_json(json_record(source, reader, classifier, settings, outputs, summary), outputs.json)
     return ClipResult.of(source, reader, outputs.output, summary, seconds, cut=stop.wanted)
+
+
+def annotated(
+    frames: Iterable[tuple[Frame, Prediction]], labels: Sequence[str], settings: Settings, top: int
+) -> Generator[tuple[Frame, Prediction], None, None]:
+    """Yield the frames, drawn on in a thread of its own."""
+
+    def drawn() -> Iterator[tuple[Frame, Prediction]]:
+        for frame, prediction in frames:
+            draw(frame.picture, prediction, labels, settings, top)
+            yield frame, prediction
+
+    return prefetch(drawn(), DRAWN_AHEAD)
 
 
 @contextmanager

@@ -12,7 +12,8 @@ from activity.prediction.smoothing import Prediction, smooth
 from activity.streams import latest, prefetch
 
 # Frames that wait between two stages: enough to smooth them out, few enough to fit in memory.
-AHEAD = 4
+AHEAD = 3
+BLOCK = 1.0  # seconds of a file that are labelled together
 
 
 def cannot_wait(reader: VideoReader, settings: Settings, drawn: bool) -> bool:
@@ -50,10 +51,10 @@ def label_once(
 ) -> Generator[tuple[Frame, Prediction], None, None]:
     """Yield each frame with its label, and if asked to `keep` it with its picture."""
     foresees = settings.delay is None and reader.can_be_read_again
-    delay = LOOK_AHEAD if foresees else settings.delay or 0.0
+    delay, block = (LOOK_AHEAD, BLOCK) if foresees else (settings.delay or 0.0, 0.0)
     with closing(latest(reader) if reader.live else prefetch(reader, AHEAD)) as frames:
         seen = see(frames, card, settings, None if keep else reader.recycle)
-        smoothed = smooth(engine.stream(seen), card.labels, settings, delay, block=delay * foresees)
+        smoothed = smooth(engine.stream(seen), card.labels, settings, delay, block)
         with closing(prefetch(smoothed, AHEAD)) as labelled:
             yield from labelled
 
