@@ -32,7 +32,7 @@ from activity.cli import (
 )
 from activity.errors import UserError
 from activity.files import check_distinct, save_json
-from activity.label_file import load_labels
+from activity.label_file import NONE_OF_THESE, load_labels
 
 with one_line_errors():  # OpenCV may lack libraries of the system
     from activity.prediction.backends import USUAL_FPS, Format
@@ -83,7 +83,7 @@ def label_video(
     Once `stop` is wanted they are finished; the result is None if that was before the first frame.
     Raises `UserError` for what cannot be decoded or written.
     """
-    stop, card = stop or Stop(), classifier.card
+    stop, labels = stop or Stop(), classifier.labels
     watchers = [watcher for watcher in (table, preview) if watcher]
     drawn = bool(outputs.output or preview)
     sparse = not drawn and settings.stride != 1
@@ -92,13 +92,11 @@ def label_video(
         engine = classifier.engine(cannot_wait(reader, settings, drawn))
         if stop.wanted:
             return None
-        summary = ClipSummary(card.labels, reader.format.fps, settings.smoother())
+        summary = ClipSummary(labels, reader.format.fps, settings.smoother())
         with (
             opened(outputs, source, summary, reader.format, watchers) as files,
-            closing(label_frames(reader, engine, card, settings, drawn)) as labelled,
-            closing(
-                annotated(labelled, card.labels, settings, top) if drawn else labelled
-            ) as frames,
+            closing(label_frames(reader, engine, classifier, settings, drawn)) as labelled,
+            closing(annotated(labelled, labels, settings, top) if drawn else labelled) as frames,
             Progress(reader.expected, "frames", source_title(source), quiet) as progress,
         ):
             began = time.monotonic()
@@ -164,7 +162,7 @@ def main() -> int:
         start=args.start, end=args.end, stride=args.stride,
     )  # fmt: skip
     classifier, common, clips = plan(args)
-    labels = classifier.card.labels
+    labels = classifier.labels
     several = names_several(args.input)
     stop = Stop()
     failed = False
@@ -210,9 +208,10 @@ def plan(args: argparse.Namespace) -> tuple[Classifier, Outputs, list[tuple[str,
     named = Outputs(args.output, args.csv, args.json, args.timeline, args.summary)
     models = [("--model", args.model), ("--label-bin", args.label_bin)]
     inputs = [("--input", name) for name in args.input]
-    with options_named([*models, *inputs, *named.options(), ("--fps", args.fps)]):
+    fixed = [("--fps", args.fps), ("--unknown", "unknown")]
+    with options_named([*models, *inputs, *named.options(), *fixed]):
         labels = load_labels(args.label_bin)
-        classifier = Classifier(args.model)
+        classifier = Classifier(args.model, args.unknown)
         classifier.card.require_labels(labels, args.label_bin)
         sources = find_sources(args.input)
         if args.fps and not any(map(numbered_pictures, sources)):
@@ -309,6 +308,9 @@ def add_prediction(parser: Parser) -> None:
     add("--min-probability", type=real_number(0, 1), default=0.0, metavar="P",
         help=f"label it '{UNCERTAIN}' where the smoothed probability is lower "
         "(default: %(default)g)")
+    add("--unknown", action="store_true",
+        help=f"label it '{NONE_OF_THESE}' where the model is as unsure as it is of what it was not "
+        "taught; train.py says what that is worth")
     add("--start", type=real_number(0, LONGEST), default=0.0, metavar="SECONDS",
         help="where to begin (default: %(default)g)")
     add("--end", type=real_number(0, LONGEST), metavar="SECONDS",

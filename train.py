@@ -15,6 +15,7 @@ import time
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,15 +24,17 @@ from activity import __version__
 from activity.cli import Parser, file_path, options_named, run, whole_number
 from activity.errors import UserError
 from activity.files import PICTURES, check_distinct, check_input, check_output, save_json
-from activity.label_file import save_labels
+from activity.label_file import NONE_OF_THESE, save_labels
 from activity.model_file import RESIZE_RULES, ModelCard, save_model, save_openvino_model
 from activity.training.bases import BASES, IMAGENET
 from activity.training.settings import Settings
 
 if TYPE_CHECKING:
     import keras
+    import numpy as np
 
-    from activity.training.dataset import Dataset
+    from activity.training.calibration import Calibration
+    from activity.training.dataset import Dataset, Picture
     from activity.training.mistakes import Mistake
 
 LABELS = ["football", "tennis", "weight_lifting"]
@@ -93,50 +96,75 @@ def train(
     settings: Settings = Settings(),  # noqa: B008 (it is frozen)
     *,
     labels: Sequence[str] = LABELS,
+    none: Sequence[Path] = (),
     strict: bool = False,
 ) -> dict[str, Any]:
     """Train on the folders named `labels` (["all"]: every one) in `folder`; return the record.
 
-    If `strict`, a file that does not decode is an error. Raises `UserError` for what is unusable.
+    The folders in `none` hold pictures of other things, a class of their own. If `strict`, a file
+    that does not decode is an error. Raises `UserError` for what is unusable.
     """
     # TensorFlow takes seconds to import, and who mistypes an option should not wait for it.
-    from activity.training import backbone, conversion, dataset, evaluation, head, mistakes
-    from activity.training.feature_cache import FeatureCache
+    from activity.training import conversion, dataset, evaluation, mistakes
 
     started = time.monotonic()
     files.check()
-    data = dataset.load(dataset.find_files(folder, labels))
+    data = dataset.load(dataset.find_files(folder, labels, none))
     print_dataset(data, strict)
     train_part, test_part = dataset.split(data, settings)
-    card = ModelCard(tuple(data.labels), settings.resize, BASES[settings.base].input_size)
 
-    with closing(FeatureCache(files.cache)) as cache:
-        base = build_base(settings)
-        extractor = backbone.FeatureExtractor(base, cache, settings)
-        batches = head.compute_features(extractor, train_part, test_part, card.labels, settings)
-        trained, history = head.train_head(*batches, settings)
-        probabilities = trained.predict(batches[1], verbose=0)
+    fitted = fit(train_part, test_part, data.labels, files.cache, settings)
+    model, history, sureness, probabilities = fitted
+    size, shares = BASES[settings.base].input_size, (sureness.unknown_below, sureness.mean_noticed)
+    card = ModelCard(tuple(data.labels), settings.resize, size, *shares)
     scores = evaluation.evaluate(test_part, probabilities, card.labels)
     wrong = mistakes.find_mistakes(test_part, probabilities, card.labels)
     print_verdict(scores["accuracy"], wrong, len(test_part), files)
+    print(sureness.text())
 
-    model = head.assemble(base, trained)
     save_labels(card.labels, files.label_bin)
     save_model(model, files.model, card)
     copy = conversion.openvino_copy(model, train_part, card, settings)
     save_openvino_model(copy, files.openvino, card)
     copy_scores = evaluation.compare_copy(files.openvino, test_part, probabilities, card, settings)
-    evaluation.save_plot(history, files.plot)
+    evaluation.save_plot(history, test_part, probabilities, card.labels, files.plot)
     if files.errors:
         mistakes.save_contact_sheet(wrong, len(test_part), card, files.errors)
-    arguments = {"dataset": folder, "labels": labels, "strict": strict}
+    arguments = {"dataset": folder, "labels": labels, "none": none, "strict": strict}
     record: dict[str, Any] = {"arguments": arguments | asdict(files) | asdict(settings)}
     record |= {"data": data.record(), "training_images": len(train_part), "history": history}
-    record |= {"test": scores, "copy_test": copy_scores, "versions": versions()}
-    record |= {"mistakes": [mistake.record() for mistake in wrong]}
+    record |= {"calibration": sureness.record(), "test": scores, "copy_test": copy_scores}
+    record |= {"mistakes": [mistake.record() for mistake in wrong], "versions": versions()}
     record |= {"seconds": round(time.monotonic() - started, 1)}
     save_json(record, files.record)
     return record
+
+
+def fit(
+    train_part: "Sequence[Picture]",
+    test_part: "Sequence[Picture]",
+    labels: Sequence[str],
+    cache: Path,
+    settings: Settings,
+) -> "tuple[keras.Model, dict[str, list[float]], Calibration, np.ndarray]":
+    """Train a head on the features of a base, and make it as sure as it is right.
+
+    Return both as one model, the head's history, what was found out about its sureness, and the
+    (N, classes) probabilities of the test part.
+    """
+    from activity.training import backbone, calibration, head
+    from activity.training.feature_cache import FeatureCache
+
+    base = build_base(settings)
+    with closing(FeatureCache(cache)) as features:
+        extractor = backbone.FeatureExtractor(base, features, settings)
+        batches = head.compute_features(extractor, train_part, test_part, labels, settings)
+        trained, history = head.train_head(*batches, settings)
+        predict = partial(head.predict_with_another_head, extractor, settings)
+        sureness = calibration.calibrate(train_part, settings, predict)
+        head.cool(trained, sureness.temperature)
+        probabilities = trained.predict(batches[1], verbose=0)
+    return head.assemble(base, trained), history, sureness, probabilities
 
 
 def build_base(settings: Settings) -> "keras.Model":
@@ -194,10 +222,11 @@ def main() -> int:
         base=args.base, weights=args.weights, resize=args.resize, views=args.views,
         epochs=args.epochs, precision=args.precision, seed=args.seed,
     )  # fmt: skip
-    settings_named = [("--labels", "labels"), ("--weights", "weights")]
-    with options_named([("--dataset", args.dataset), *settings_named, *files.options()]):
+    named = [("--dataset", args.dataset), ("--labels", "labels"), ("--weights", "weights")]
+    named += [("--none", folder) for folder in args.none]
+    with options_named([*named, *files.options()]):
         check(args, files)
-        train(args.dataset, files, settings, labels=args.labels, strict=args.strict)
+        train(args.dataset, files, settings, labels=args.labels, none=args.none, strict=args.strict)
     written = (files.model, files.openvino, files.label_bin, files.plot, files.errors)
     for path in filter(None, (*written, files.record)):
         print(f"wrote {path}")
@@ -210,6 +239,9 @@ def check(args: argparse.Namespace, files: TrainingFiles) -> None:
         raise UserError(
             f"{args.dataset} is not a folder; name one that holds a folder a class", args.dataset
         )
+    for folder in args.none:
+        if not folder.is_dir():
+            raise UserError(f"{folder} is not a folder; name one with pictures", folder)
     check_distinct([*files.options(), ("--weights", Path(args.weights))])
     files.check()
     if args.weights != IMAGENET:
@@ -228,6 +260,9 @@ def parse_args() -> argparse.Namespace:
         help="folder that holds a folder of images for each class, at any depth")
     add("--labels", nargs="+", default=LABELS, metavar="NAME",
         help=f"folders to take as classes, or 'all' (default: {' '.join(LABELS)})")
+    add("--none", nargs="+", type=Path, default=[], metavar="FOLDER",
+        help="folders with pictures of other things, at any depth: they become a class, "
+        f"'{NONE_OF_THESE}', and so does a class folder called 'none'")
     add("--strict", action="store_true",
         help="stop if a file cannot be decoded, instead of skipping it")
     add = parser.add_argument_group("files to write").add_argument

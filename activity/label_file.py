@@ -18,6 +18,7 @@ from activity.errors import UserError, cannot_be_read
 from activity.files import check_input, written_whole
 from activity.text import one_line
 
+NONE_OF_THESE = "none of these"  # the name of the class that the other classes are not
 UNPRINTABLE = ("Cc", "Cs", "Zl", "Zp")  # control characters, halves of characters, line breaks
 
 

@@ -40,6 +40,11 @@ class ModelCard:
     labels: tuple[str, ...]  # the class names, in the order of the outputs
     resize: str  # one of RESIZE_RULES
     input_size: int  # side of the square input in pixels
+    # Where the largest probability is lower, what is seen may be of no class. None where the
+    # training did not find out, or taught a class for that.
+    unknown_below: float | None = None
+    # The share of pictures of a class not taught that is found out so, as far as that is known.
+    unknown_noticed: float | None = None
     version: str = __version__  # of this project, which wrote the model
 
     def __post_init__(self) -> None:
@@ -48,6 +53,11 @@ class ModelCard:
             raise ValueError(f"it asks to {self.resize!r} pictures")
         if type(self.input_size) is not int or not 1 <= self.input_size <= MAX_INPUT_SIZE:
             raise ValueError(f"it asks for pictures of {self.input_size!r} pixels")
+        for share in (self.unknown_below, self.unknown_noticed):
+            if share is not None and not (type(share) is float and 0 <= share <= 1):
+                raise ValueError(f"it has a share of {share!r}")
+        if self.unknown_below == 1:
+            raise ValueError("everything would be unknown to it")
 
     @classmethod
     def from_json(cls, text: str | bytes) -> Self:

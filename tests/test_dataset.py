@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from activity.errors import UserError
+from activity.label_file import NONE_OF_THESE
 from activity.quiet.opencv import cv2
 from activity.training import dataset
 from activity.training.dataset import Dataset, Picture
@@ -211,3 +212,30 @@ def test_decoding_gives_red_first() -> None:
     image = decode_image(encoded.tobytes())
     assert image is not None
     assert image[0, 0].tolist() == [255, 0, 0]
+
+
+def test_other_things_become_a_class(folder: Path, tmp_path: Path) -> None:
+    """From folders anywhere, at any depth, and from a class folder called none."""
+    (folder / "none").mkdir()
+    for number in range(5):
+        for place in (folder / "none", tmp_path / "other" / "deep", folder / "tennis" / "balls"):
+            place.mkdir(parents=True, exist_ok=True)
+            shutil.copy(next((folder / "football").iterdir()), place / f"{number}.png")
+    other, inside = tmp_path / "other", folder / "tennis" / "balls"
+    found = dataset.find_files(folder, ["all"], [other, inside])
+    names = [path for path, label in found if label == NONE_OF_THESE]
+    assert {path.parent for path in names} == {folder / "none", other / "deep", inside}
+    assert len(names) == 15
+    assert sorted({label for _, label in found}) == sorted([*LABELS, NONE_OF_THESE])
+    assert len({path for path, _ in found}) == len(found)  # none is taken twice
+    # Not asked for, the folder called none is left out as any other.
+    assert NONE_OF_THESE not in {label for _, label in dataset.find_files(folder, LABELS)}
+    # With other things one class is enough.
+    one = dataset.find_files(folder, ["tennis"], [other])
+    assert {label for _, label in one} == {"tennis", NONE_OF_THESE}
+
+
+def test_a_folder_without_other_things_is_refused(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(UserError, match=r"empty holds 0 files of other things; add"):
+        dataset.find_files(folder, LABELS, [tmp_path / "empty"])

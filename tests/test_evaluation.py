@@ -20,6 +20,7 @@ def named(labels: str) -> list[Picture]:
 def test_scores_of_a_small_case_counted_by_hand(capsys: pytest.CaptureFixture[str]) -> None:
     probabilities = np.eye(3)[[0, 0, 1, 1, 1, 0]]
     record = evaluate(named("aaabbc"), probabilities, ["a", "b", "c"])
+    assert record["calibration_error"] == pytest.approx(2 / 6)
     assert record["images"] == 6
     assert record["accuracy"] == pytest.approx(4 / 6)
     assert record["confusion_matrix"] == [[2, 1, 0], [0, 2, 0], [1, 0, 0]]
@@ -27,7 +28,7 @@ def test_scores_of_a_small_case_counted_by_hand(capsys: pytest.CaptureFixture[st
     assert record["report"]["b"]["recall"] == 1
     assert record["report"]["c"]["f1-score"] == 0
     text = capsys.readouterr().out.strip()
-    assert "6 images, accuracy 66.7%" in text
+    assert "6 images, accuracy 66.7%, calibration error 0.333" in text
     assert [line.split() for line in text.splitlines()[-3:]] == [
         ["a", "2", "1", "0"],
         ["b", "0", "2", "0"],
@@ -58,6 +59,8 @@ def test_a_copy_is_compared_with_its_model(
     assert record["same_label"] == 0.75
     assert record["mean_absolute_difference"] == pytest.approx((0.1 + 0.2) * 2 / 8)
     said = capsys.readouterr().out
+    # Two are right at 0.8, one is right at 0.6, and one wrong at 0.7.
+    assert record["calibration_error"] == pytest.approx((2 * 0.2 + 0.4 + 0.7) / 4)
     assert "int8 copy on the same 4 images: accuracy 75.0%, same label on 75.0%" in said
 
 
@@ -65,7 +68,7 @@ def test_a_copy_is_compared_with_its_model(
 @pytest.mark.parametrize("name", ["plot.png", "plot.PDF", "plot.svg"])
 def test_the_plot_is_written_whole(tmp_path: Path, epochs: int, name: str) -> None:
     history = {key: [0.5] * epochs for key in ("loss", "accuracy", "val_loss", "val_accuracy")}
-    save_plot(history, tmp_path / name)
+    save_plot(history, named("ab"), np.eye(2), ["a", "b"], tmp_path / name)
     assert [path.name for path in tmp_path.iterdir()] == [name]
     if name.endswith("png"):
         plot = cv2.imread(str(tmp_path / name))
@@ -76,4 +79,4 @@ def test_the_plot_is_written_whole(tmp_path: Path, epochs: int, name: str) -> No
 def test_a_plot_that_cannot_be_written_names_its_path(tmp_path: Path) -> None:
     history = {key: [0.5] for key in ("loss", "accuracy", "val_loss", "val_accuracy")}
     with pytest.raises(UserError, match=r"none/plot\.png could not be written"):
-        save_plot(history, tmp_path / "none" / "plot.png")
+        save_plot(history, named("a"), np.eye(1), ["a"], tmp_path / "none" / "plot.png")

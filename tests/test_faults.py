@@ -115,7 +115,8 @@ def write_openvino_model(path: Path) -> None:
 
 def write_plot(path: Path) -> None:
     names = ("loss", "accuracy", "val_loss", "val_accuracy")
-    save_plot({name: [0.5, 0.4] for name in names}, path)
+    picture = Picture(Path("a.png"), "a", "", 0)
+    save_plot({name: [0.5, 0.4] for name in names}, [picture], np.eye(1), ["a"], path)
 
 
 def write_contact_sheet(path: Path) -> None:

@@ -42,7 +42,7 @@ def test_writes_everything_it_promises(trained: Path) -> None:
     )
     plot = cv2.imread(str(trained / "plot.png"))
     assert plot is not None
-    assert plot.shape == (540, 1200, 3)
+    assert plot.shape == (540, 1800, 3)
     assert len(np.unique(plot.reshape(-1, 3), axis=0)) > 50  # curves were drawn
 
 

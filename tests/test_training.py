@@ -21,7 +21,7 @@ from activity.training.bases import BASES, IMAGENET
 from activity.training.conversion import convert, quantize
 from activity.training.dataset import Picture
 from activity.training.feature_cache import FeatureCache
-from activity.training.head import FeatureBatches, assemble, build_head, train_head
+from activity.training.head import FeatureBatches, assemble, build_head, cool, train_head
 from activity.training.settings import Settings
 
 SETTINGS = Settings()
@@ -377,3 +377,15 @@ def test_the_graph_is_compiled_once() -> None:
         found = outputs(engine, [np.full((4, 4, 3), 7, np.uint8)] * count)
         assert np.array_equal(found, [[7.0] * 3] * count)
     assert calls == [False]
+
+
+def test_cooling_a_head_divides_its_logits() -> None:
+    settings = Settings()
+    keras.utils.set_random_seed(0)
+    head = build_head(8, 3, settings)
+    features = np.random.default_rng(0).normal(size=(9, 8)).astype(np.float32)
+    before = head.predict(features, verbose=0)
+    cool(head, 0.25)
+    expected = before.astype(float) ** 4
+    expected /= expected.sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(head.predict(features, verbose=0), expected, atol=1e-5)

@@ -4,7 +4,7 @@ from collections.abc import Generator, Iterable, Iterator
 from contextlib import closing
 
 from activity.engine import Engine
-from activity.model_file import ModelCard
+from activity.prediction.classifier import Classifier
 from activity.prediction.reader import HALF_A_MILLISECOND, Frame, VideoReader
 from activity.prediction.settings import LOOK_AHEAD, Settings
 from activity.prediction.sight import see
@@ -26,7 +26,7 @@ def cannot_wait(reader: VideoReader, settings: Settings, drawn: bool) -> bool:
 
 
 def label_frames(
-    reader: VideoReader, engine: Engine, card: ModelCard, settings: Settings, drawn: bool
+    reader: VideoReader, engine: Engine, classifier: Classifier, settings: Settings, drawn: bool
 ) -> Generator[tuple[Frame, Prediction], None, None]:
     """Yield each frame with its label; reading and the model run ahead in threads of their own.
 
@@ -36,25 +36,27 @@ def label_frames(
     """
     waits = settings.smoothing == "hmm" or settings.stride != 1
     if not (drawn and waits and reader.can_be_read_again):
-        yield from label_once(reader, engine, card, settings, keep=drawn)
+        yield from label_once(reader, engine, classifier, settings, keep=drawn)
         return
     with (
         reader.again(sparse=settings.stride != 1) as scout,
-        closing(label_once(scout, engine, card, settings, keep=False)) as labelled,
+        closing(label_once(scout, engine, classifier, settings, keep=False)) as labelled,
         closing(prefetch(reader, AHEAD)) as frames,
     ):
         yield from in_step(frames, labelled)
 
 
 def label_once(
-    reader: VideoReader, engine: Engine, card: ModelCard, settings: Settings, keep: bool
+    reader: VideoReader, engine: Engine, classifier: Classifier, settings: Settings, keep: bool
 ) -> Generator[tuple[Frame, Prediction], None, None]:
     """Yield each frame with its label, and if asked to `keep` it with its picture."""
     foresees = settings.delay is None and reader.can_be_read_again
     delay, block = (LOOK_AHEAD, BLOCK) if foresees else (settings.delay or 0.0, 0.0)
     with closing(latest(reader) if reader.live else prefetch(reader, AHEAD)) as frames:
-        seen = see(frames, card, settings, None if keep else reader.recycle)
-        smoothed = smooth(engine.stream(seen), card.labels, settings, delay, block)
+        seen = see(frames, classifier.card, settings, None if keep else reader.recycle)
+        smoothed = smooth(
+            classifier.classify(engine, seen), classifier.labels, settings, delay, block
+        )
         with closing(prefetch(smoothed, AHEAD)) as labelled:
             yield from labelled
 

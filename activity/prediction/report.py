@@ -102,7 +102,7 @@ def json_record(
             "frames_claimed": reader.format.claimed,
             "reconnections": reader.reconnections,
         },
-        "model": {"file": classifier.path} | asdict(classifier.card),
+        "model": {"file": classifier.path, "unknown": classifier.unknown} | asdict(classifier.card),
         "settings": asdict(settings),
         "smoothing": settings.smoother(),
         "outputs": outputs.wanted(),

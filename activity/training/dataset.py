@@ -18,7 +18,7 @@ from sklearn.model_selection import train_test_split
 from sklearn.neighbors import radius_neighbors_graph
 
 from activity.errors import UserError, print_error
-from activity.label_file import check_class_names
+from activity.label_file import NONE_OF_THESE, check_class_names
 from activity.preprocessing import resize, shrink_or_grow
 from activity.streams import parallel_map
 from activity.training.images import UnreadableImageError, read_image
@@ -96,26 +96,25 @@ class Dataset:
         }
 
 
-def find_files(folder: Path, labels: Sequence[str]) -> list[tuple[Path, str]]:
+def find_files(
+    folder: Path, labels: Sequence[str], none: Sequence[Path] = ()
+) -> list[tuple[Path, str]]:
     """List the files below `folder` with their class, the name of the folder each lies in.
 
-    `labels` are the wanted classes; `["all"]` takes every folder that holds a file. Hidden files
-    and folders are left out. Raises `UserError` for a class without enough files, or fewer than two
-    classes.
+    `labels` are the wanted classes; `["all"]` takes every folder that holds a file. A folder named
+    "none" holds things of none of them, and so do the folders in `none`, wherever they are. Hidden
+    files and folders are left out. Raises `UserError` for a class without enough files, or fewer
+    than two classes.
     """
-
-    def is_visible(path: Path) -> bool:
-        return not any(part.startswith(".") for part in path.relative_to(folder).parts)
-
-    def warn(error: OSError) -> None:
-        if is_visible(Path(error.filename)):
-            print_error("warning", f"{error.filename} is left out: {error.strerror}")
-
-    for _ in os.walk(folder, onerror=warn):
-        pass  # `list_files` passes over a folder that it may not read in silence
-    paths = [Path(name) for name in sorted(list_files(str(folder)))]
+    others = {path: NONE_OF_THESE for each in none for path in _files_below(each)}
+    for each in none:
+        if not any(path.is_relative_to(each) for path in others):
+            raise UserError(f"{each} holds 0 files of other things; add pictures of some", each)
+    taken = {path.absolute() for path in others}
     found = [
-        (path, path.parent.name) for path in paths if path.parent != folder and is_visible(path)
+        (path, path.parent.name)
+        for path in _files_below(folder)
+        if path.parent != folder and path.absolute() not in taken
     ]
     if list(labels) != ["all"]:
         found = [(path, label) for path, label in found if label in labels]
@@ -136,13 +135,29 @@ def find_files(folder: Path, labels: Sequence[str]) -> list[tuple[Path, str]]:
                 "labels",
             )
         _require_enough(label, counts[label], "files")
-    if len(counts) < 2:
+    if len(counts) + bool(others) < 2:
         raise UserError(
             f"{' '.join(labels)} makes {len(counts)} class{'' if counts else 'es'} of {folder}, "
             "but a classifier needs at least two; name more folders",
             "labels",
         )
-    return found
+    named = [(path, NONE_OF_THESE if label == "none" else label) for path, label in found]
+    return named + list(others.items())
+
+
+def _files_below(folder: Path) -> list[Path]:
+    """List the files below a folder, at any depth, sorted; hidden ones are left out."""
+
+    def is_visible(path: Path) -> bool:
+        return not any(part.startswith(".") for part in path.relative_to(folder).parts)
+
+    def warn(error: OSError) -> None:
+        if is_visible(Path(error.filename)):
+            print_error("warning", f"{error.filename} is left out: {error.strerror}")
+
+    for _ in os.walk(folder, onerror=warn):
+        pass  # `list_files` passes over a folder that it may not read in silence
+    return [path for name in sorted(list_files(str(folder))) if is_visible(path := Path(name))]
 
 
 def read_picture(picture: Picture) -> np.ndarray:

@@ -12,6 +12,7 @@ from sklearn.metrics import classification_report, confusion_matrix
 from activity.engine import load_engine
 from activity.figures import save_picture
 from activity.model_file import ModelCard
+from activity.training.calibration import calibration_error, reliability
 from activity.training.dataset import Picture, plain_images
 from activity.training.settings import Settings
 
@@ -27,15 +28,18 @@ def evaluate(
     indices = range(len(labels))
     report = {"labels": indices, "target_names": labels, "zero_division": 0}
     matrix = confusion_matrix(truth, predicted, labels=indices)
+    error = calibration_error(probabilities, truth)
     record = {
         "images": len(truth),
         "accuracy": float(np.mean(truth == predicted)),
+        "calibration_error": error,
         "report": classification_report(truth, predicted, output_dict=True, **report),
         "confusion_matrix": matrix.tolist(),
     }
     column = max(6, *(len(label) for label in labels)) + 2
     text = [
-        f"\ntest part: {len(truth)} images, accuracy {record['accuracy']:.1%}\n",
+        f"\ntest part: {len(truth)} images, accuracy {record['accuracy']:.1%}, "
+        f"calibration error {error:.3f}\n",
         classification_report(truth, predicted, digits=3, **report),
         "confusion matrix: a row for each true class, a column for each predicted one",
         " " * column + "".join(f"{label:>{column}}" for label in labels),
@@ -60,12 +64,14 @@ def compare_copy(
     predicted, by_copy = probabilities.argmax(axis=1), copied.argmax(axis=1)
     record = {
         "accuracy": float(np.mean(by_copy == truth)),
+        "calibration_error": calibration_error(copied, truth),
         "same_label": float(np.mean(by_copy == predicted)),
         "mean_absolute_difference": float(np.abs(copied - probabilities).mean()),
     }
     print(
         f"{settings.precision} copy on the same {len(truth)} images: "
         f"accuracy {record['accuracy']:.1%}, same label on {record['same_label']:.1%}, "
+        f"calibration error {record['calibration_error']:.3f}, "
         f"probabilities differ by {record['mean_absolute_difference']:.4f} on average\n"
     )
     return record
@@ -75,11 +81,28 @@ def _class_indices(pictures: Sequence[Picture], labels: Sequence[str]) -> np.nda
     return np.array([labels.index(picture.label) for picture in pictures])
 
 
-def save_plot(history: Mapping[str, Sequence[float]], path: Path) -> None:
-    """Plot loss and accuracy of training and test part, one value an epoch, as a picture."""
+def save_plot(
+    history: Mapping[str, Sequence[float]],
+    pictures: Sequence[Picture],
+    probabilities: np.ndarray,
+    labels: Sequence[str],
+    path: Path,
+) -> None:
+    """Plot loss and accuracy of training and test part, one value an epoch, and a reliability.
+
+    The last is how often the labels of the test `pictures` are right, over the (N, classes)
+    probabilities that they are.
+    """
     epochs = range(1, len(history["loss"]) + 1)
-    figure = Figure(figsize=(10, 4.5), layout="constrained")
-    panels = figure.subplots(1, 2)
+    figure = Figure(figsize=(15, 4.5), layout="constrained")
+    *panels, diagram = figure.subplots(1, 3)
+    shares, sure, right = reliability(probabilities, _class_indices(pictures, labels))
+    diagram.plot([0, 1], [0, 1], color="grey", linewidth=1, label="as sure as right")
+    diagram.scatter(sure, right, 20 + 500 * shares, alpha=0.6, label="test, area: share of images")
+    diagram.set(xlabel="mean probability of the label", ylabel="share of right labels")
+    diagram.set(title="Reliability", xlim=(0, 1.03), ylim=(-0.03, 1.06))
+    diagram.grid(alpha=0.3)
+    diagram.legend(loc="upper left", markerscale=0.5)
     for panel, name in zip(panels, ("loss", "accuracy"), strict=True):
         panel.plot(epochs, history[name], ".-", label="training (augmented, with dropout)")
         panel.plot(epochs, history[f"val_{name}"], ".-", label="test")

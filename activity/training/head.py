@@ -93,14 +93,8 @@ def build_head(features: int, classes: int, settings: Settings) -> keras.Model:
     )
 
 
-def train_head(
-    train: FeatureBatches, test: FeatureBatches, settings: Settings
-) -> tuple[keras.Model, dict[str, list[float]]]:
-    """Train a head and return it with its history: four lists of one number an epoch.
-
-    The test part is only measured after each epoch, as the tutorial does; nothing is chosen by it.
-    """
-    epochs = settings.epochs
+def compiled_head(train: FeatureBatches, epochs: int, settings: Settings) -> keras.Model:
+    """Return a new head, ready to be trained for so many epochs."""
     keras.utils.set_random_seed(settings.seed)
     head = build_head(train.features, train.classes, settings)
     schedule = keras.optimizers.schedules.CosineDecay(settings.learning_rate, epochs * len(train))
@@ -109,6 +103,47 @@ def train_head(
         loss=keras.losses.CategoricalCrossentropy(label_smoothing=settings.label_smoothing),
         metrics=["accuracy"],
     )
+    return head
+
+
+def predict_with_another_head(
+    extractor: FeatureExtractor,
+    settings: Settings,
+    train: Sequence[Picture],
+    asked: Sequence[Picture],
+) -> np.ndarray:
+    """Train a head on some pictures; return what it says of others, (N, classes) probabilities.
+
+    The classes are those of the former, in alphabetical order. All features have to be in the
+    cache.
+    """
+    labels = sorted({picture.label for picture in train})
+    views = range(settings.views + 1)
+    size = settings.batch_size(len(train) * len(views))
+    batches = FeatureBatches(extractor, train, views, labels, size, settings.seed)
+    epochs = min(settings.epochs, settings.fold_epochs)
+    head = compiled_head(batches, epochs, settings)
+    head.fit(batches, epochs=epochs, shuffle=False, verbose=0)
+    features = extractor.cache.read([extractor.key(picture, PLAIN) for picture in asked])
+    probabilities: np.ndarray = head.predict(features, verbose=0)
+    return probabilities
+
+
+def cool(head: keras.Model, temperature: float) -> None:
+    """Divide the logits of a head by a temperature, in its last layer."""
+    last = head.layers[-1]
+    last.set_weights([weight / temperature for weight in last.get_weights()])
+
+
+def train_head(
+    train: FeatureBatches, test: FeatureBatches, settings: Settings
+) -> tuple[keras.Model, dict[str, list[float]]]:
+    """Train a head and return it with its history: four lists of one number an epoch.
+
+    The test part is only measured after each epoch, as the tutorial does; nothing is chosen by it.
+    """
+    epochs = settings.epochs
+    head = compiled_head(train, epochs, settings)
 
     def print_epoch(epoch: int, logs: dict[str, float]) -> None:
         print(

@@ -32,11 +32,19 @@ class Settings:
     smallest_batch: int = 16
     largest_batch: int = 256
 
+    # How sure the model may be is found out by cross-validation, with heads trained for so many
+    # epochs: they tell the same as after 25 (benchmarks/README.md).
+    folds: int = 4
+    fold_epochs: int = 8
+    refused_share: float = (
+        0.05  # of held-out pictures, which are taken for unknown if that is asked
+    )
+
     # The copy for OpenVINO, and the training images that the ranges of its activations come from.
     precision: str = "int8"  # or "float"
     calibration_images: int = 150
 
-    seed: int = 0  # of views, head and calibration
+    seed: int = 0  # of views, head, folds and calibration of the copy
 
     def batch_size(self, rows: int) -> int:
         """Return how many of `rows` features make one step of the head's training."""
