@@ -110,8 +110,8 @@ def main() -> None:
             for clip in clips.values()
         )
         held = sum(
-            bool((label(stream, labels, settings, delay)[begin:] == stream.truth[begin:]).all())
-            for stream, begin in cutaways
+            bool((label(stream, labels, settings, delay) == stream.truth)[begin:end].all())
+            for stream, begin, end in cutaways
         )
         figures = f"{wrong:.1%} | {late:.2f} | {changes} | {held} of {len(cutaways)}"
         print(f"| {name} | {figures} |", flush=True)
@@ -142,10 +142,10 @@ def edited(clips: Sequence[Stream], random: np.random.Generator) -> Stream:
     return Stream.joined(parts)
 
 
-def with_cutaway(clips: Sequence[Stream], random: np.random.Generator) -> tuple[Stream, int]:
+def with_cutaway(clips: Sequence[Stream], random: np.random.Generator) -> tuple[Stream, int, int]:
     """Put `CUTAWAY` frames of another class into a clip, which stays the truth.
 
-    Return it, cut off a second after that, and the frame from which on it is to be held.
+    Return it, and the frames between which that is to be held: until a second after it.
     """
     while True:
         clip, other = (clips[index] for index in random.choice(len(clips), 2, replace=False))
@@ -155,8 +155,7 @@ def with_cutaway(clips: Sequence[Stream], random: np.random.Generator) -> tuple[
     place = int(random.integers(len(other.truth) - CUTAWAY))
     probabilities = clip.probabilities.copy()
     probabilities[begin : begin + CUTAWAY] = other.probabilities[place : place + CUTAWAY]
-    end = begin + CUTAWAY + FPS
-    return Stream(probabilities[:end], clip.truth[:end]), begin
+    return Stream(probabilities, clip.truth), begin, begin + CUTAWAY + FPS
 
 
 def label(stream: Stream, labels: Sequence[str], settings: Settings, delay: float) -> np.ndarray:

@@ -591,5 +591,5 @@ print(*(value for image in images for value in compiled(image)[0][0]))
         )  # fmt: skip
         assert done.returncode == 0, done.stderr
         outputs.append([float(value) for value in done.stdout.split()])
-    assert outputs[0] == pytest.approx(outputs[1], abs=0.01)
+    assert outputs[0] == pytest.approx(outputs[1], abs=0.05)
     assert np.ptp(outputs[0]) > 0.1

@@ -15,7 +15,7 @@ ACTIVITY_SECONDS = 10.0  # how long an activity lasts, on average
 # Independent looks a second. Neighbouring frames say the same thing twice, so evidence is counted
 # by the second and not by the frame.
 LOOKS_A_SECOND = 3.0
-DOUBT = 0.01  # the share of looks that say nothing: no single one is surer than that
+DOUBT = 0.03  # the share of looks that say nothing: no single one is surer than that
 
 
 @dataclass(frozen=True)

@@ -124,9 +124,13 @@ def predict_with_another_head(
     epochs = min(settings.epochs, settings.fold_epochs)
     head = compiled_head(batches, epochs, settings)
     head.fit(batches, epochs=epochs, shuffle=False, verbose=0)
-    features = extractor.cache.read([extractor.key(picture, PLAIN) for picture in asked])
-    probabilities: np.ndarray = head.predict(features, verbose=0)
-    return probabilities
+    keys = [extractor.key(picture, PLAIN) for picture in asked]
+    # Called, not asked to predict: TensorFlow would compile that for each of the heads, and warn.
+    found = [
+        keras.ops.convert_to_numpy(head(extractor.cache.read(keys[start : start + size])))
+        for start in range(0, len(keys), size)
+    ]
+    return np.concatenate(found)
 
 
 def cool(head: keras.Model, temperature: float) -> None:
