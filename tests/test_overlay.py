@@ -1,7 +1,9 @@
 import numpy as np
 import pytest
 
-from activity.prediction.overlay import draw_rows
+from activity.prediction.overlay import draw, draw_rows
+from activity.prediction.settings import Settings
+from activity.prediction.smoothing import Prediction
 
 SIZES = [(120, 160), (160, 284), (240, 320), (1280, 544), (402, 638), (1080, 1920), (2160, 3840)]
 LABEL = [("activity: tennis", 0.87)]
@@ -73,3 +75,13 @@ def test_letters_beyond_ascii_are_not_question_marks() -> None:
 @pytest.mark.parametrize("size", [(1, 1), (2, 2), (16, 16), (8, 300), (300, 8)])
 def test_tiny_frames_do_no_harm(size: tuple[int, int]) -> None:
     draw_rows(np.zeros((*size, 3), np.uint8), [("activity: weight_lifting", 0.5)])
+
+
+def test_names_the_smoother_that_is_not_the_tutorials() -> None:
+    widths = {}
+    for settings in (Settings(), Settings(smoothing="hmm")):
+        frame = np.full((402, 638, 3), 255, np.uint8)
+        some = np.array([0.3, 0.7])
+        draw(frame, Prediction("b", "b", some, some), ["a", "b"], settings, top=1)
+        widths[settings.smoothing] = np.nonzero((frame != 255).any(axis=(0, 2)))[0].max()
+    assert widths["hmm"] > 1.3 * widths["mean"]

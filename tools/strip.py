@@ -1,45 +1,79 @@
-"""Make the picture at the top of the README from two runs on an example clip.
+"""Make the picture at the top of the README: an edited film, labelled in two ways.
 
-python predict_video.py -i example_clips/tennis.mp4 -o output/tennis_1frame.avi --size 1
-python predict_video.py -i example_clips/tennis.mp4 -o output/tennis_128avg.avi \\
-    --timeline output/tennis_128avg.png
-python tools/strip.py
+python -m tools.strip
 """
 
+import subprocess
+import sys
+import tempfile
 from pathlib import Path
 
 import cv2
 import numpy as np
 
-FRAMES = (30, 47, 97, 115)  # the cuts to another sport begin at 45 and 95
-GAP = 6
 ROOT = Path(__file__).parents[1]
-OUTPUT = ROOT / "output"
+CLIPS = ("football", "tennis", "weight_lifting")  # of 125 frames each, one after the other
+FRAMES = (50, 135, 175, 260)  # in a cutaway, after a cut, in a cutaway, after a cut
+WAYS = ("mean", "hmm")  # of smoothing, from top to bottom
+GAP = 6
+WHITE = (255, 255, 255)
 
 
 def main() -> None:
-    """Put raw labels above averaged ones, frame by frame, and the timeline under them."""
-    timeline = cv2.imread(str(OUTPUT / "tennis_128avg.png"))
-    if timeline is None:
-        raise SystemExit("run the two commands first that this script's docstring names")
-    width = (timeline.shape[1] - (len(FRAMES) - 1) * GAP) // len(FRAMES)
-    rows: list[np.ndarray] = []
-    for name in ("tennis_1frame.avi", "tennis_128avg.avi"):
-        capture = cv2.VideoCapture(str(OUTPUT / name))
-        frames = []
-        while (frame := capture.read()[1]) is not None:
-            frames.append(frame)
-        height = width * frames[0].shape[0] // frames[0].shape[1]
-        gap = np.full((height, GAP, 3), 255, np.uint8)
-        row = []
-        for index in FRAMES:
-            row += [cv2.resize(frames[index], (width, height), interpolation=cv2.INTER_AREA), gap]
-        strip = np.hstack(row[:-1])
-        rows.append(cv2.copyMakeBorder(
-            strip, 0, GAP, 0, timeline.shape[1] - strip.shape[1],
-            cv2.BORDER_CONSTANT, value=(255, 255, 255),
-        ))  # fmt: skip
-    cv2.imwrite(str(ROOT / "docs" / "strip.png"), np.vstack([*rows, timeline]))
+    """Cut the film, label it, and put frames and timelines one below the other."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        film = folder / "edited.mp4"
+        pictures = [
+            picture for clip in CLIPS for picture in frames_of(ROOT / f"example_clips/{clip}.mp4")
+        ]
+        write(pictures, film)
+        rows, timelines = [], []
+        for way in WAYS:
+            output, timeline = folder / f"{way}.mp4", folder / f"{way}.png"
+            subprocess.run(
+                [
+                    sys.executable, ROOT / "predict_video.py", "--input", film, "--smoothing", way,
+                    "--output", output, "--timeline", timeline, "--no-preview", "--quiet",
+                    "--model", ROOT / "model/activity.xml", "--label-bin", ROOT / "model/lb.pickle",
+                ],
+                check=True,
+            )  # fmt: skip
+            drawn = frames_of(output)
+            timelines.append(np.asarray(cv2.imread(str(timeline))))
+            rows.append(side_by_side([drawn[index] for index in FRAMES], timelines[0].shape[1]))
+        strip = np.vstack([*rows, *timelines])
+        cv2.imwrite(str(ROOT / "docs/strip.png"), strip, [cv2.IMWRITE_PNG_COMPRESSION, 9])
+
+
+def frames_of(path: Path) -> list[np.ndarray]:
+    """Return all frames of a clip."""
+    capture = cv2.VideoCapture(str(path))
+    frames = []
+    while (frame := capture.read()[1]) is not None:
+        frames.append(frame)
+    return frames
+
+
+def write(pictures: list[np.ndarray], path: Path) -> None:
+    """Write pictures as a clip, 25 a second."""
+    height, width = pictures[0].shape[:2]
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"mp4v"), 25, (width, height))
+    for picture in pictures:
+        writer.write(picture)
+    writer.release()
+
+
+def side_by_side(pictures: list[np.ndarray], width: int) -> np.ndarray:
+    """Return a row of pictures, together as wide as asked for, with gaps."""
+    each = (width - (len(pictures) - 1) * GAP) // len(pictures)
+    height = each * pictures[0].shape[0] // pictures[0].shape[1]
+    row = np.full((height + GAP, width, 3), WHITE, np.uint8)
+    for index, picture in enumerate(pictures):
+        left = index * (each + GAP)
+        resized = cv2.resize(picture, (each, height), interpolation=cv2.INTER_AREA)
+        row[:height, left : left + each] = resized
+    return row
 
 
 if __name__ == "__main__":

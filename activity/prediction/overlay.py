@@ -27,7 +27,8 @@ def draw(
     The tutorial's mean goes without saying; any other smoother is named.
     """
     smoothed = prediction.smoothed
-    name = "activity" if settings.smoothing == "mean" else f"activity ({settings.smoothing})"
+    # Without parentheses, which the font lacks: OpenCV would take the whole word from another one.
+    name = "activity" if settings.smoothing == "mean" else f"activity by {settings.smoothing}"
     rows = [(f"{name}: {prediction.label}", float(smoothed.max()))]
     if top > 1:
         best = smoothed.argsort()[::-1][:top]
