@@ -38,7 +38,7 @@ def test_certainty_leaves_nothing() -> None:
 @pytest.mark.parametrize(
     ("labels", "below", "message"),
     [
-        (("a", NONE_OF_THESE), None, "m.xml knows 'none of these' as a class; ask for it no more"),
+        (("a", NONE_OF_THESE), None, "m.xml knows 'none of these' as a class; leave it out"),
         (("a", "b"), None, "m.xml was trained without a measure of what is unknown; train it aga"),
     ],
 )

@@ -73,6 +73,60 @@ def test_the_record_agrees_with_what_was_said(trained: Path) -> None:
     assert record["history"]["val_accuracy"][-1] == pytest.approx(test["accuracy"])
 
 
+def test_it_says_how_sure_the_model_may_be(trained: Path) -> None:
+    record = json.loads((trained / "model/activity.json").read_text())
+    said = (trained / "stdout").read_text()
+    calibration, test = record["calibration"], record["test"]
+    assert f"calibration: temperature {calibration['temperature']:.2f}, which takes" in said
+    assert f"from {calibration['held_out_error_before']:.3f} to " in said
+    assert f"calibration error {test['calibration_error']:.3f}\n" in said
+    noticed = calibration["noticed_if_left_out"]
+    assert set(noticed) == {"football", "tennis", "weight_lifting"}
+    assert f"tennis {noticed['tennis']:.0%}" in said
+    card = read_card(trained / "model/activity.xml")
+    assert card.unknown_below == calibration["unknown_below"]
+    assert card.unknown_noticed == pytest.approx(np.mean(list(noticed.values())))
+
+
+def checkerboard(seed: int) -> np.ndarray:
+    """Draw a (96, 128, 3) uint8 picture of squares in two colours."""
+    random = np.random.default_rng(seed)
+    side = int(random.integers(6, 20))
+    odd = (np.indices((96, 128)) // side).sum(axis=0) % 2
+    return random.integers(0, 256, (2, 3), np.uint8)[odd]
+
+
+@pytest.mark.slow
+def test_other_pictures_become_a_class_that_is_trained_and_drawn(
+    tmp_path: Path, dataset_folder: Path
+) -> None:
+    """A checkerboard is none of the three colours, whichever of them is nearest."""
+    for seed in range(16):
+        path = tmp_path / "others" / ("deep" if seed % 2 else "") / f"{seed}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        cv2.imwrite(str(path), checkerboard(seed))
+    done = run_script(
+        "train.py", "-d", dataset_folder, "--none", "others", "--base", "efficientnet_lite2",
+        "--views", 1, cwd=tmp_path,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "none of these       16       16        16\n" in done.stdout
+    assert "as a class of their own" not in done.stdout  # they are one
+    record = json.loads((tmp_path / "model/activity.json").read_text())
+    assert record["calibration"]["unknown_below"] is None
+    code = cv2.VideoWriter.fourcc(*"MJPG")
+    writer = cv2.VideoWriter(str(tmp_path / "other.avi"), code, 25, (128, 96))
+    for seed in range(100, 110):
+        writer.write(checkerboard(seed))
+    writer.release()
+    done = run_script("predict_video.py", "-i", "other.avi", "--no-preview", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "label: none of these" in done.stdout
+    unknown = run_script("predict_video.py", "-i", "other.avi", "--unknown", cwd=tmp_path)
+    assert unknown.returncode == 1
+    assert "knows 'none of these' as a class; leave it out" in unknown.stderr
+
+
 def test_wrong_labels_are_listed_and_drawn(tmp_path: Path, random_weights: Path) -> None:
     """Of all folders, which are two classes, squashed.
 
@@ -199,6 +253,7 @@ def test_skipped_files_are_named_or_with_strict_an_error(
         (["-d", "data", "--resize", "stretch"], 2, "invalid choice: 'stretch'"),
         (["-d", "data", "-m", ""], 2, "'' is not the name of a file"),
         (["-d", "missing"], 1, "--dataset missing is not a folder"),
+        (["-d", "data", "--none", "others"], 1, "--none others is not a folder; name one with"),
         (["-d", "labels"], 1, "--dataset labels is not a folder"),
         (
             ["-d", "data", "--labels", "tennis", "golf"],

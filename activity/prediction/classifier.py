@@ -24,9 +24,7 @@ class Classifier:
         self.card = read_card(path)
         self.labels = self.card.labels + (NONE_OF_THESE,) * unknown
         if len(set(self.labels)) < len(self.labels):
-            raise UserError(
-                f"{path} knows {NONE_OF_THESE!r} as a class; ask for it no more", "unknown"
-            )
+            raise UserError(f"{path} knows {NONE_OF_THESE!r} as a class; leave it out", "unknown")
         if unknown and not self.card.unknown_below:
             raise UserError(
                 f"{path} was trained without a measure of what is unknown; train it again",
