@@ -43,6 +43,10 @@ LOW_ACCURACY_HINT = (
     "that is low: look for pictures in the wrong folder among them, add pictures of the classes "
     "that the matrix shows mixed up, or leave out one of two that look alike"
 )
+NONE_HINT = (
+    "that is not much to rely on: --none FOLDER, pictures of other things as a class of their own, "
+    "helps more"
+)
 NO_NETWORK_HINT = (
     "take --base efficientnet_lite2, whose weights come along, or give the path of a file of "
     "ResNet50 weights without top"
@@ -120,7 +124,7 @@ def train(
     scores = evaluation.evaluate(test_part, probabilities, card.labels)
     wrong = mistakes.find_mistakes(test_part, probabilities, card.labels)
     print_verdict(scores["accuracy"], wrong, len(test_part), files)
-    print(sureness.text())
+    print_sureness(sureness)
 
     save_labels(card.labels, files.label_bin)
     save_model(model, files.model, card)
@@ -205,6 +209,13 @@ def print_verdict(
         print(f"{len(mistakes)} of {total} have a wrong label: {files.record} lists them{look}")
     if accuracy < LOW_ACCURACY:
         print(LOW_ACCURACY_HINT)
+
+
+def print_sureness(sureness: "Calibration") -> None:
+    """Say how sure the model may be, and what to do about it."""
+    print(sureness.text())
+    if sureness.worth_little:
+        print(NONE_HINT)
 
 
 def versions() -> dict[str, str]:

@@ -1,6 +1,6 @@
 """Compare ways to label a video, end to end: speed, ratio to the tutorial's loop, and memory.
 
-    python -m benchmarks.prediction --models resnet50/activity.keras lite2/activity.keras CLIP...
+    python -m benchmarks.prediction CLIP... --models resnet50/activity.keras lite2/activity.keras
 
 Beside each model stand its int8 copy and its lb.pickle; the first one is a ResNet50, which the
 tutorial's loop takes. Each way runs as a process of its own, all in turn, several rounds; medians
@@ -44,6 +44,7 @@ def main() -> None:
                 script = [PYTHON, "predict_video.py", "--no-preview", "--overwrite",
                           "-l", model.with_name("lb.pickle")]  # fmt: skip
                 fast = [*script, "-m", int8]
+                turning = [*fast, "--smoothing", "hmm", "--stride", "auto", "-o", film]
                 ways |= {
                     f"{name}, Keras": [*script, "-m", model, "-i", clip, "-o", film],
                     f"{name}, int8, to .mp4": [*fast, "-i", clip, "-o", film],
@@ -51,6 +52,10 @@ def main() -> None:
                     f"{name}, int8, --no-video": [*fast, "-i", clip, "--no-video"],
                     f"{name}, int8, to .mp4, clip {TIMES} times as long": [
                         *fast, "-i", long, "-o", film,
+                    ],
+                    f"{name}, int8, hmm, stride auto, to .mp4": [*turning, "-i", clip],
+                    f"{name}, int8, hmm, stride auto, to .mp4, clip {TIMES} times as long": [
+                        *turning, "-i", long,
                     ],
                     f"{name}, the int8 model alone": [
                         PYTHON, "-m", "benchmarks.bare_inference", int8, 5,

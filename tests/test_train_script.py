@@ -15,6 +15,7 @@ from activity.label_file import load_labels
 from activity.model_file import load_model, read_card
 from activity.quiet.keras import keras
 from activity.quiet.opencv import cv2
+from activity.training.calibration import Calibration
 from activity.training.dataset import Picture
 from activity.training.mistakes import Mistake
 
@@ -111,7 +112,7 @@ def test_other_pictures_become_a_class_that_is_trained_and_drawn(
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert "none of these       16       16        16\n" in done.stdout
-    assert "as a class of their own" not in done.stdout  # they are one
+    assert train.NONE_HINT not in done.stdout
     record = json.loads((tmp_path / "model/activity.json").read_text())
     assert record["calibration"]["unknown_below"] is None
     code = cv2.VideoWriter.fourcc(*"MJPG")
@@ -170,6 +171,20 @@ def test_the_verdict_says_where_to_look(
     assert capsys.readouterr().out == f"{expected}\n"
     train.print_verdict(1.0, [], 10, train.TrainingFiles(errors=errors))
     assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize(
+    ("noticed", "unknown_below", "helps"), [(0.7, 0.8, True), (0.9, 0.8, False), (0.7, None, False)]
+)
+def test_an_unknown_that_is_noticed_seldom_is_no_secret(
+    noticed: float, unknown_below: float | None, helps: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Unless other pictures are a class already, and there is no such threshold."""
+    shares = {"a": noticed - 0.1, "b": noticed + 0.1}
+    train.print_sureness(Calibration(0.5, 0.1, 0.01, unknown_below, shares))
+    said = capsys.readouterr().out
+    assert f"{noticed:.0%} of its pictures would be noticed" in said
+    assert ("--none FOLDER" in said) == helps
 
 
 def test_the_int8_copy_agrees_with_the_model(trained: Path) -> None:

@@ -16,11 +16,7 @@ from activity.training.dataset import Picture
 from activity.training.settings import Settings
 
 BINS = 15  # of the calibration error, as most publications have them
-WORTH_LITTLE = 0.8
-LITTLE_HINT = (
-    "that is not much to rely on: pictures of other things, as a class of their own (a folder "
-    "called 'none'), would help more"
-)
+WORTH_LITTLE = 0.8  # of a share that is noticed
 SMALLEST = 1e-9  # of a probability, which float32 may round to zero
 
 # Trains a head for some pictures on others; returns (N, classes) probabilities, in the order of
@@ -46,6 +42,12 @@ class Calibration:
         """The mean of these shares, if there are some."""
         return float(np.mean(list(self.noticed.values()))) if self.noticed else None
 
+    @property
+    def worth_little(self) -> bool:
+        """Whether much of the unknown would pass unnoticed, and a class of it is missing."""
+        shares = self.mean_noticed
+        return self.unknown_below is not None and shares is not None and shares < WORTH_LITTLE
+
     def text(self) -> str:
         """Say what it is worth."""
         if self.error_before is None:
@@ -60,8 +62,6 @@ class Calibration:
                 "what was never taught: with each class left out in turn, "
                 f"{self.mean_noticed:.0%} of its pictures would be noticed ({shares})"
             )
-            if self.unknown_below is not None and self.mean_noticed < WORTH_LITTLE:
-                lines.append(LITTLE_HINT)
         return "\n".join(lines)
 
     def record(self) -> dict[str, Any]:
