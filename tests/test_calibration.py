@@ -123,7 +123,7 @@ def test_a_twentieth_of_known_pictures_is_refused_and_what_was_left_out_is_count
     assert found.noticed == {"a": 1.0, "b": 0.5, "c": 1.0}
     assert found.unknown_below is not None
     assert "83% of its pictures would be noticed (a 100%, b 50%, c 100%)" in found.text()
-    assert "class of their own" not in found.text()
+    assert not found.worth_little
 
 
 def test_a_class_of_other_things_notices_by_its_own_probability() -> None:
@@ -143,6 +143,23 @@ def test_too_few_pictures_are_left_as_they_are() -> None:
     found = calibrate(pictures({"a": 1, "b": 9}), Settings(), lambda *_: np.empty(0))
     assert (found.temperature, found.unknown_below, found.noticed) == (1.0, None, {})
     assert "too few" in found.text()
+
+
+def test_of_many_classes_a_few_are_left_out() -> None:
+    data = pictures({str(number): 4 for number in range(20)})
+    heads = []
+
+    def predict(train: Sequence[Picture], asked: Sequence[Picture]) -> np.ndarray:
+        heads.append({one.label for one in train})
+        return RANDOM.dirichlet([1.0] * len(heads[-1]), len(asked))
+
+    found = calibrate(data, Settings(most_left_out=5), predict)
+    assert [len(labels) for labels in heads] == [20] * 4 + [19] * 5
+    assert [{str(number) for number in range(20)} - labels for labels in heads[4:]] == [
+        {label} for label in found.noticed
+    ]
+    assert "with each of 5 classes left out" in found.text()
+    assert found.worth_little
 
 
 def test_of_two_classes_none_can_be_left_out() -> None:

@@ -94,7 +94,8 @@ def checkerboard(seed: int) -> np.ndarray:
     random = np.random.default_rng(seed)
     side = int(random.integers(6, 20))
     odd = (np.indices((96, 128)) // side).sum(axis=0) % 2
-    return random.integers(0, 256, (2, 3), np.uint8)[odd]
+    colours = random.integers(0, 256, (2, 3), np.uint8)
+    return np.asarray(colours[odd])
 
 
 @pytest.mark.slow

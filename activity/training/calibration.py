@@ -34,7 +34,7 @@ class Calibration:
     # Pictures whose largest probability is lower are taken for unknown; a class of them needs none.
     unknown_below: float | None
     # The share of a class's pictures that is noticed to be unknown if the class is left out of the
-    # training; empty where too few classes would be left.
+    # training; of a few drawn classes where there are many, and empty where too few would be left.
     noticed: dict[str, float]
 
     @property
@@ -59,7 +59,7 @@ class Calibration:
         if self.mean_noticed is not None:
             shares = ", ".join(f"{label} {share:.0%}" for label, share in self.noticed.items())
             lines.append(
-                "what was never taught: with each class left out in turn, "
+                f"what was never taught: with each of {len(self.noticed)} classes left out, "
                 f"{self.mean_noticed:.0%} of its pictures would be noticed ({shares})"
             )
         return "\n".join(lines)
@@ -89,6 +89,7 @@ def calibrate(pictures: Sequence[Picture], settings: Settings, predict: Predict)
     calibrated = tempered(held_out, temperature)
     below = unknown_below(calibrated, settings)
     known = [label for label in labels if label != NONE_OF_THESE]
+    drawn = np.random.default_rng(settings.seed).permutation(known)[: settings.most_left_out]
     return Calibration(
         temperature,
         calibration_error(held_out, truth),
@@ -97,7 +98,7 @@ def calibrate(pictures: Sequence[Picture], settings: Settings, predict: Predict)
         {
             label: share_noticed(label, pictures, temperature, settings, predict)
             for label in known
-            if len(labels) > 2  # or one would be left
+            if label in drawn and len(labels) > 2  # or one would be left
         },
     )
 

@@ -36,9 +36,10 @@ class Settings:
     # epochs: they tell the same as after 25 (benchmarks/README.md).
     folds: int = 4
     fold_epochs: int = 8
-    refused_share: float = (
-        0.05  # of held-out pictures, which are taken for unknown if that is asked
-    )
+    # The share of held-out pictures that would be taken for unknown, and the most classes that are
+    # left out to see what that is worth: each takes a head of its own.
+    refused_share: float = 0.05
+    most_left_out: int = 8
 
     # The copy for OpenVINO, and the training images that the ranges of its activations come from.
     precision: str = "int8"  # or "float"
