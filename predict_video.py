@@ -19,6 +19,7 @@ import time
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager, redirect_stdout
 from pathlib import Path
+from typing import Any
 
 from activity.cli import (
     Parser,
@@ -33,13 +34,16 @@ from activity.cli import (
 from activity.errors import UserError
 from activity.files import check_distinct, save_json
 from activity.label_file import NONE_OF_THESE, load_labels
+from activity.text import printable
 
 with one_line_errors():  # OpenCV may lack libraries of the system
     from activity.prediction.backends import USUAL_FPS, Format
     from activity.prediction.classifier import Classifier
+    from activity.prediction.curves import Curves
     from activity.prediction.labelling import cannot_wait, label_frames
-    from activity.prediction.outputs import Output, Outputs, plan_outputs
+    from activity.prediction.outputs import INDEX, Output, Outputs, plan_outputs
     from activity.prediction.overlay import draw
+    from activity.prediction.page import index_of, save_page
     from activity.prediction.preview import Preview
     from activity.prediction.reader import Frame, VideoReader
     from activity.prediction.report import ClipResult, RunReport, json_record
@@ -55,7 +59,7 @@ with one_line_errors():  # OpenCV may lack libraries of the system
     from activity.prediction.stop import Stop
     from activity.prediction.summary import ClipSummary
     from activity.prediction.table import FrameTable, clip_table, frame_table
-    from activity.prediction.timeline import timeline_of
+    from activity.prediction.timeline import save_timeline
     from activity.prediction.writer import video_writer
     from activity.streams import prefetch
 
@@ -83,7 +87,7 @@ def label_video(
     Once `stop` is wanted they are finished; the result is None if that was before the first frame.
     Raises `UserError` for what cannot be decoded or written.
     """
-    stop, labels = stop or Stop(), classifier.labels
+    stop, labels, curves = stop or Stop(), classifier.labels, Curves(classifier.labels)
     watchers = [watcher for watcher in (table, preview) if watcher]
     drawn = bool(outputs.output or preview)
     sparse = not drawn and settings.stride != 1
@@ -94,7 +98,7 @@ def label_video(
             return None
         summary = ClipSummary(labels, reader.format.fps, settings.smoother())
         with (
-            opened(outputs, source, summary, reader.format, watchers) as files,
+            opened(outputs, source, summary, curves, reader.format, watchers) as files,
             closing(label_frames(reader, engine, classifier, settings, drawn)) as labelled,
             closing(annotated(labelled, labels, settings, top) if drawn else labelled) as frames,
             Progress(reader.expected, "frames", source_title(source), quiet) as progress,
@@ -108,9 +112,9 @@ def label_video(
                 if stop.wanted:
                     break
             seconds = time.monotonic() - began
-    if outputs.json:
-        save_json(json_record(source, reader, classifier, settings, outputs, summary), outputs.json)
-    return ClipResult.of(source, reader, outputs.output, summary, seconds, cut=stop.wanted)
+    record = json_record(source, reader, classifier, settings, outputs, summary)
+    save_reports(record, source, outputs, summary, curves)
+    return ClipResult.of(source, reader, outputs, summary, seconds, cut=stop.wanted)
 
 
 def annotated(
@@ -131,6 +135,7 @@ def opened(
     outputs: Outputs,
     source: str,
     summary: ClipSummary,
+    curves: Curves,
     format: Format,
     watchers: Sequence[FrameTable | Preview],
 ) -> Iterator[list[Output]]:
@@ -138,12 +143,9 @@ def opened(
     files: list[Output] = [*watchers]
     for watcher in watchers:
         watcher.begin(source)
+    if outputs.timeline or outputs.page:
+        files.append(curves)
     with ExitStack() as stack:
-        # What is opened first is closed last: the timeline is drawn once the video is whole.
-        if outputs.timeline:
-            files.append(
-                stack.enter_context(timeline_of(outputs.timeline, source_title(source), summary))
-            )
         if outputs.output:
             files.append(stack.enter_context(video_writer(outputs.output, format)))
         if outputs.csv:
@@ -151,6 +153,21 @@ def opened(
                 stack.enter_context(frame_table(outputs.csv, summary.labels, summary.smoother))
             )
         yield files
+
+
+def save_reports(
+    record: dict[str, Any], source: str, outputs: Outputs, summary: ClipSummary, curves: Curves
+) -> None:
+    """Write what is told of a clip when it is over, and its video is whole."""
+    title = source_title(source)
+    if outputs.timeline:
+        save_timeline(outputs.timeline, title, curves, summary.segments, summary.smoother)
+    if outputs.json:
+        save_json(record, outputs.json)
+    if outputs.page:
+        clip = Path(source)
+        film = outputs.output or (clip if clip.is_file() else None)
+        save_page(outputs.page, title, record, curves, film)
 
 
 def main() -> int:
@@ -178,7 +195,9 @@ def main() -> int:
         )
         summary = enter(clip_table(common.summary, labels)) if common.summary else None
         preview = enter(Preview(stop, args.realtime)) if args.preview else None
-        report = RunReport([source for source, _ in clips], labels, several, summary)
+        index = enter(index_of(common.page, labels)) if common.page else None
+        others = [other for other in (summary, index) if other]
+        report = RunReport([source for source, _ in clips], labels, several, others)
         for source, outputs in clips:
             if stop.wanted:
                 break
@@ -197,6 +216,8 @@ def main() -> int:
             else:
                 if result:
                     report.add(result)
+    if common.page and not args.quiet:
+        print(f"page: {printable(common.page)}")
     return 128 + stop.signal if stop.signal else int(failed)
 
 
@@ -205,7 +226,7 @@ def plan(args: argparse.Namespace) -> tuple[Classifier, Outputs, list[tuple[str,
 
     What can go wrong is found out here, before the model is loaded, which takes seconds with Keras.
     """
-    named = Outputs(args.output, args.csv, args.json, args.timeline, args.summary)
+    named = Outputs(args.output, args.csv, args.json, args.timeline, args.page, args.summary)
     models = [("--model", args.model), ("--label-bin", args.label_bin)]
     inputs = [("--input", name) for name in args.input]
     fixed = [("--fps", args.fps), ("--unknown", "unknown")]
@@ -216,7 +237,8 @@ def plan(args: argparse.Namespace) -> tuple[Classifier, Outputs, list[tuple[str,
         sources = find_sources(args.input)
         if args.fps and not any(map(numbered_pictures, sources)):
             raise UserError(f"{args.fps:g} is the rate of numbered pictures; name some", args.fps)
-        names, several = source_names(sources), names_several(args.input)
+        several = names_several(args.input)
+        names = source_names(sources, {INDEX} if several and args.page else ())
         common, plans = plan_outputs(named, names, several, args.video)
         refuse_to_replace(common, args.overwrite)
         common.check()
@@ -289,6 +311,9 @@ def add_files(parser: Parser) -> None:
         help="report: clip, model, settings, segments of equal labels, shares, label changes")
     add("--timeline", type=file_path, metavar="FILE",
         help="picture of all probabilities over time, .png, .pdf or .svg")
+    add("--page", type=file_path, metavar="FILE",
+        help="page for a browser: the film, the probabilities under it, and the segments, to be "
+        "corrected and handed on as a table; for more than one clip a folder, with an index")
     add("--overwrite", action="store_true",
         help="replace outputs that exist")
 

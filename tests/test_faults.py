@@ -55,12 +55,13 @@ from activity.prediction import sound
 from activity.prediction import writer as writer_module
 from activity.prediction.backends import Format, Sound
 from activity.prediction.backends.pyav import demux
+from activity.prediction.curves import Curves
 from activity.prediction.reader import Frame
 from activity.prediction.smoothing import Prediction
 from activity.prediction.sound import join
 from activity.prediction.summary import ClipSummary
 from activity.prediction.table import frame_table
-from activity.prediction.timeline import Timeline
+from activity.prediction.timeline import save_timeline
 from activity.prediction.writer import video_writer
 from activity.quiet.opencv import cv2
 from activity.training.dataset import Picture
@@ -125,11 +126,11 @@ def write_contact_sheet(path: Path) -> None:
 
 
 def write_timeline(path: Path) -> None:
-    timeline, summary = Timeline(["a", "b"]), ClipSummary(["a", "b"], 25.0, "mean of 128")
+    timeline, summary = Curves(["a", "b"]), ClipSummary(["a", "b"], 25.0, "mean of 128")
     row = np.array([0.7, 0.3])
     for output in (timeline, summary):
         output.add(frame(0), Prediction("a", "a", row, row))
-    timeline.save(path, "clip", summary.segments, "mean of 128")
+    save_timeline(path, "clip", timeline, summary.segments, "mean of 128")
 
 
 def write_table(path: Path) -> None:

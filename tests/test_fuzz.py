@@ -20,11 +20,12 @@ from hypothesis import strategies as st
 import predict_video
 import train
 from activity.files import save_json
+from activity.prediction.curves import Curves
 from activity.prediction.report import ClipResult, RunReport
 from activity.prediction.smoothing import Prediction
 from activity.prediction.summary import ClipSummary
 from activity.prediction.table import frame_table
-from activity.prediction.timeline import Timeline
+from activity.prediction.timeline import save_timeline
 
 OPTIONS = sorted(
     set(re.findall(r'"(--?[a-z-]+)"', Path(train.__file__).read_text()))
@@ -75,7 +76,7 @@ shares = st.lists(st.floats(0, 1, allow_nan=False), min_size=2, max_size=2)
 def test_reports_hold_what_they_were_told(
     labels: list[str], frames: list[tuple[list[float], list[float], int]], fps: float, title: str
 ) -> None:
-    summary, timeline = ClipSummary(labels, fps, "mean of 128"), Timeline(labels)
+    summary, timeline = ClipSummary(labels, fps, "mean of 128"), Curves(labels)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         number = -1
@@ -89,7 +90,7 @@ def test_reports_hold_what_they_were_told(
                 for output in (table, summary, timeline):
                     output.add(frame(number, fps), prediction)
         save_json({"title": title} | summary.record(), folder / "r.json")
-        timeline.save(folder / "t.svg", title, summary.segments, "mean of 128")
+        save_timeline(folder / "t.svg", title, timeline, summary.segments, "mean of 128")
 
         with (folder / "t.csv").open(newline="", encoding="utf-8-sig") as file:
             head, *found = csv.reader(file)
@@ -102,6 +103,6 @@ def test_reports_hold_what_they_were_told(
         assert record["frames"] == len(frames)
         assert sum(segment["frames"] for segment in record["segments"]) == len(frames)
         assert (folder / "t.svg").stat().st_size > 1000
-    result = ClipResult(title, Path(title), summary, 1.0)
-    for line in RunReport([title], labels, True, None).line(result).split("\n"):
+    result = ClipResult(title, Path(title), None, summary, 1.0)
+    for line in RunReport([title], labels, True, []).line(result).split("\n"):
         assert line.isprintable()

@@ -18,11 +18,12 @@ from matplotlib.transforms import Bbox
 
 from activity import figures
 from activity.figures import name_box
+from activity.prediction.curves import COLUMNS, Curves
 from activity.prediction.reader import Frame
 from activity.prediction.settings import UNCERTAIN
 from activity.prediction.smoothing import Prediction
 from activity.prediction.summary import ClipSummary, Segment
-from activity.prediction.timeline import COLUMNS, Timeline
+from activity.prediction.timeline import save_timeline
 from activity.quiet.opencv import cv2
 
 LABELS = ["a", "b"]
@@ -34,9 +35,9 @@ def at(seconds: float) -> Frame:
     return Frame(0, seconds, np.zeros((1, 1, 3), np.uint8))
 
 
-def fed(frames: int, peak: int) -> tuple[Timeline, ClipSummary]:
+def fed(frames: int, peak: int) -> tuple[Curves, ClipSummary]:
     """Feed frames of class a, with a single one of class b at `peak`."""
-    timeline, summary = Timeline(LABELS), ClipSummary(LABELS, 25.0, "mean of 128")
+    timeline, summary = Curves(LABELS), ClipSummary(LABELS, 25.0, "mean of 128")
     for number in range(frames):
         raw = np.array([0.1, 0.9] if number == peak else [0.8, 0.2])
         one = Prediction("a", LABELS[int(raw.argmax())], np.array([0.7, 0.3]), raw)
@@ -45,9 +46,9 @@ def fed(frames: int, peak: int) -> tuple[Timeline, ClipSummary]:
     return timeline, summary
 
 
-def flat(labels: Sequence[str], averaged: Sequence[float] | np.ndarray) -> Timeline:
+def flat(labels: Sequence[str], averaged: Sequence[float] | np.ndarray) -> Curves:
     """Make a timeline in which the probabilities stay the same for four seconds."""
-    timeline, row = Timeline(labels), np.array(averaged)
+    timeline, row = Curves(labels), np.array(averaged)
     for number in range(100):
         timeline.add(frame(number), Prediction("", "", row, row))
     return timeline
@@ -56,7 +57,7 @@ def flat(labels: Sequence[str], averaged: Sequence[float] | np.ndarray) -> Timel
 @pytest.mark.parametrize("frames", [1, 125, COLUMNS, COLUMNS + 1, 20 * COLUMNS + 7])
 def test_no_frame_is_lost_when_columns_are_merged(frames: int) -> None:
     peak = frames * 2 // 3
-    seconds, lowest, highest, averaged = fed(frames, peak)[0].curves()
+    seconds, lowest, highest, averaged = fed(frames, peak)[0].columns()
     assert min(frames, COLUMNS // 2) <= len(seconds) <= COLUMNS
     assert np.all(np.diff(seconds) > 0)
     assert 0 <= seconds[0] <= seconds[-1] <= (frames - 1) / 25
@@ -74,11 +75,11 @@ def test_single_frames_stand_at_their_own_times(begin: float) -> None:
     """A screen recording: still for seconds, then 60 frames a second."""
     gaps = np.tile([0.5, 3.0, *[1 / 60] * 50], 4)
     times = begin + np.cumsum(gaps)
-    timeline = Timeline(LABELS)
+    timeline = Curves(LABELS)
     for index, time in enumerate(times):
         raw = np.array([index, -index]) / 1000
         timeline.add(at(time), Prediction("a", "a", 2 * raw, raw))
-    seconds, lowest, highest, averaged = timeline.curves()
+    seconds, lowest, highest, averaged = timeline.columns()
     assert seconds.tolist() == times.tolist()
     assert np.array_equal(lowest, highest)
     assert lowest[:, 0] == pytest.approx(np.arange(len(times)) / 1000)
@@ -94,7 +95,7 @@ def test_columns_hold_equal_times(begin: float, gaps: list[float], seed: int) ->
     """Against all frames at once, put into the columns in which they have to end."""
     times = begin + np.cumsum([0.0, *gaps])
     raw, averaged = np.random.default_rng(seed).random((2, len(times), 2))
-    timeline = Timeline(LABELS)
+    timeline = Curves(LABELS)
     for index, time in enumerate(times):
         timeline.add(at(time), Prediction("a", "a", averaged[index], raw[index]))
     doublings = 0
@@ -102,7 +103,7 @@ def test_columns_hold_equal_times(begin: float, gaps: list[float], seed: int) ->
         doublings += 1
     columns = np.floor((times - times[0]) / (0.001 * 2**doublings))
     groups = [list(group) for _, group in groupby(range(len(times)), columns.__getitem__)]
-    seconds, lowest, highest, mean = timeline.curves()
+    seconds, lowest, highest, mean = timeline.columns()
     assert seconds == pytest.approx([times[group].mean() for group in groups])
     assert np.array_equal(lowest, [raw[group].min(axis=0) for group in groups])
     assert np.array_equal(highest, [raw[group].max(axis=0) for group in groups])
@@ -111,7 +112,7 @@ def test_columns_hold_equal_times(begin: float, gaps: list[float], seed: int) ->
 
 def test_becomes_a_picture(tmp_path: Path) -> None:
     timeline, summary = fed(125, 50)
-    timeline.save(tmp_path / "timeline.png", "a clip", summary.segments, "mean of 128")
+    save_timeline(tmp_path / "timeline.png", "a clip", timeline, summary.segments, "mean of 128")
     picture = cv2.imread(str(tmp_path / "timeline.png"))
     assert picture is not None
     assert picture.shape == (420, 1200, 3)
@@ -122,13 +123,15 @@ def test_becomes_a_picture(tmp_path: Path) -> None:
 
 def test_names_are_no_formulas(tmp_path: Path, recwarn: pytest.WarningsRecorder) -> None:
     timeline, summary = (
-        Timeline([r"$\frac$", "スキー"]),
+        Curves([r"$\frac$", "スキー"]),
         ClipSummary(["a", "b"], 25.0, "mean of 128"),
     )
     row = np.array([0.7, 0.3])
     for output in (timeline, summary):
         output.add(frame(0), Prediction(r"$\frac$", r"$\frac$", row, row))
-    timeline.save(tmp_path / "timeline.png", "a$b$\x1b.mp4", summary.segments, "mean of 128")
+    save_timeline(
+        tmp_path / "timeline.png", "a$b$\x1b.mp4", timeline, summary.segments, "mean of 128"
+    )
     assert cv2.imread(str(tmp_path / "timeline.png")) is not None
     assert not recwarn
 
@@ -137,12 +140,12 @@ class Drawn:
     """A timeline's figure, laid out: the boxes of its parts in pixels, and the legend's rows."""
 
     def __init__(
-        self, monkeypatch: pytest.MonkeyPatch, timeline: Timeline, title: str, *labels: str
+        self, monkeypatch: pytest.MonkeyPatch, timeline: Curves, title: str, *labels: str
     ) -> None:
         made: list[Figure] = []
         monkeypatch.setattr(figures, "save_picture", lambda figure, *_, **__: made.append(figure))
         segments = [Segment(label, i, i + 1, 25, 0.5) for i, label in enumerate(labels)]
-        timeline.save(Path("any.png"), title, segments, "mean of 128")
+        save_timeline(Path("any.png"), title, timeline, segments, "mean of 128")
         made[0].draw_without_rendering()
         self.figure = made[0].bbox
         self.curves, self.strip = (axes.get_window_extent() for axes in made[0].axes)
@@ -258,15 +261,23 @@ def test_letters_are_outlines_only_where_they_have_to_be(tmp_path: Path) -> None
     pictures = []
     for title in ("网球.mp4", "足球.mp4"):
         timeline = flat(names, [0.1, 0.2, 0.3, 0.4])
-        timeline.save(
-            tmp_path / "timeline.png", title, [Segment("tennis", 0, 4, 100, 0.5)], "mean of 128"
+        save_timeline(
+            tmp_path / "timeline.png",
+            title,
+            timeline,
+            [Segment("tennis", 0, 4, 100, 0.5)],
+            "mean of 128",
         )
         pictures.append(grey(tmp_path / "timeline.png").astype(int))
     rows, columns = np.nonzero(pictures[0] - pictures[1])
     assert rows.max() < 30  # the title, which stands above the curves
     assert columns.max() - columns.min() < 20
-    timeline.save(
-        tmp_path / "timeline.svg", title, [Segment("tennis", 0, 4, 100, 0.5)], "mean of 128"
+    save_timeline(
+        tmp_path / "timeline.svg",
+        title,
+        timeline,
+        [Segment("tennis", 0, 4, 100, 0.5)],
+        "mean of 128",
     )
     written = (tmp_path / "timeline.svg").read_text()
     assert [name for name in names if f"<!-- {name} -->" in written] == names[:3]
@@ -282,12 +293,12 @@ def test_letters_are_outlines_only_where_they_have_to_be(tmp_path: Path) -> None
     ],
 )
 def test_the_axis_is_marked_as_on_a_clock(tmp_path: Path, frames: int, marks: list[str]) -> None:
-    timeline, summary = Timeline(LABELS), ClipSummary(LABELS, 25.0, "mean of 128")
+    timeline, summary = Curves(LABELS), ClipSummary(LABELS, 25.0, "mean of 128")
     row = np.array([0.7, 0.3])
     for number in (0, frames - 1):
         for output in (timeline, summary):
             output.add(frame(number), Prediction("a", "a", row, row))
-    timeline.save(tmp_path / "timeline.svg", "a clip", summary.segments, "mean of 128")
+    save_timeline(tmp_path / "timeline.svg", "a clip", timeline, summary.segments, "mean of 128")
     # Matplotlib's SVG has each text as a comment before its outlines.
     texts = re.findall(r"<!-- (\d+:.*?) -->", (tmp_path / "timeline.svg").read_text())
     assert texts[: len(marks)] == marks

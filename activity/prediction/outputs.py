@@ -18,9 +18,11 @@ ENDINGS = {
     "csv": (".csv",),
     "json": (".json",),
     "timeline": PICTURES,
+    "page": (".html", ".htm"),
     "summary": (".csv",),
 }
 FOLDER = Path("output")
+INDEX = "index"  # the page of a run, among those of its clips
 
 
 class Output(Protocol):
@@ -44,6 +46,7 @@ class Outputs:
     csv: Path | None = None  # a row for each frame
     json: Path | None = None  # the report
     timeline: Path | None = None  # a picture of the probabilities over time
+    page: Path | None = None  # a page to look at it; of a whole run one with a row for each clip
     summary: Path | None = None  # a row for each clip of a run
 
     def wanted(self) -> dict[str, Path]:
@@ -71,6 +74,8 @@ def plan_outputs(
     """
     common = Outputs(summary=named.summary)
     named = replace(named, summary=None)
+    if several and named.page:
+        common = replace(common, page=named.page / f"{INDEX}{ENDINGS['page'][0]}")
     if several and named.csv and named.csv.suffix.lower() in ENDINGS["csv"]:
         common, named = replace(common, csv=named.csv), replace(named, csv=None)
     if video and not named.output:

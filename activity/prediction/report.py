@@ -8,6 +8,7 @@ from typing import Any, Self
 from activity.errors import UserError, print_error
 from activity.prediction.classifier import Classifier
 from activity.prediction.outputs import Outputs
+from activity.prediction.page import Index
 from activity.prediction.reader import VideoReader
 from activity.prediction.settings import Settings
 from activity.prediction.sources import shown
@@ -24,6 +25,7 @@ class ClipResult:
 
     clip: str  # as people may see it
     video: Path | None
+    page: Path | None
     summary: ClipSummary
     seconds: float  # from the first frame to the last
     notes: Sequence[str] = ()  # what a user may not expect
@@ -34,7 +36,7 @@ class ClipResult:
         cls,
         source: str,
         reader: VideoReader,
-        video: Path | None,
+        outputs: Outputs,
         summary: ClipSummary,
         seconds: float,
         cut: bool,
@@ -47,7 +49,8 @@ class ClipResult:
             notes.append("ended before the end of the clip")
         elif loss := _loss(reader):
             warnings.append(f"{shown(source)}{loss}")
-        return cls(shown(source), video, summary, seconds, notes, warnings)
+        video, page = outputs.output, outputs.page
+        return cls(shown(source), video, page, summary, seconds, notes, warnings)
 
     @property
     def rate(self) -> float:
@@ -58,7 +61,8 @@ class ClipResult:
         """Return it with a fact a line."""
         made = printable(self.video or self.clip)
         first = f"{made}: {self.summary.frames} frames, {self.rate:.1f} frames/s"
-        return "\n".join([first, *self.notes, *self.summary.lines()])
+        page = [f"page: {printable(self.page)}"] if self.page else []
+        return "\n".join([first, *self.notes, *self.summary.lines(), *page])
 
 
 def _loss(reader: VideoReader) -> str:
@@ -111,16 +115,20 @@ def json_record(
 
 
 class RunReport:
-    """Says what came of each clip of a run: on the terminal, and in a table if one is wanted.
+    """Says what came of each clip of a run: on the terminal, and in what else is wanted of it.
 
     For several clips it is a line each, with columns as wide as the names that may come.
     """
 
     def __init__(
-        self, sources: Sequence[str], labels: Sequence[str], several: bool, table: ClipTable | None
+        self,
+        sources: Sequence[str],
+        labels: Sequence[str],
+        several: bool,
+        others: Sequence[ClipTable | Index],
     ) -> None:
         self._several = several
-        self._table = table
+        self._others = others
         self._clip = max(map(len, ["clip", *(printable(shown(source)) for source in sources)]))
         self._label = max(map(len, ["label", *labels]))
         self._headed = False
@@ -129,15 +137,15 @@ class RunReport:
         """Tell of a clip that was labelled."""
         for warning in result.warnings:
             print_error("warning", warning)
-        if self._table:
-            self._table.add(result)
+        for other in self._others:
+            other.add(result)
         print(self.line(result) if self._several else result.text())
 
     def fail(self, source: str, error: UserError) -> None:
         """Tell of a clip that could not be labelled."""
         print_error("error", error)
-        if self._table:
-            self._table.fail(shown(source), str(error.__cause__ or error))  # without an option
+        for other in self._others:
+            other.fail(shown(source), str(error.__cause__ or error))  # without an option
 
     def line(self, result: ClipResult) -> str:
         """Return the line of a clip, under a heading if it is the first."""

@@ -3,7 +3,7 @@
 import glob
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -96,13 +96,14 @@ def find_sources(inputs: Sequence[str]) -> list[str]:
     return list(dict.fromkeys(found))
 
 
-def source_names(sources: Sequence[str]) -> list[str]:
+def source_names(sources: Sequence[str], reserved: Iterable[str] = ()) -> list[str]:
     """Return a name for the outputs of each source: of the file, the camera or the host.
 
-    They differ, also where a file system does not tell capital letters from small ones.
+    They differ, also where a file system does not tell capital letters from small ones, and none is
+    a `reserved` one.
     """
     names: list[str] = []
-    taken: set[str] = set()
+    taken = set(reserved)
     for source in sources:
         name = stem = _name(source)
         number = 1

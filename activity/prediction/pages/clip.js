@@ -1,0 +1,335 @@
+"use strict";
+// What the page is told (page.py): times in seconds of the clip, probabilities 0..1.
+const data = JSON.parse(document.getElementById("data").textContent);
+const byId = (id) => document.getElementById(id);
+const film = byId("film"), chart = byId("chart"), labelField = byId("label");
+const length = data.end - data.start, frame = 1 / data.fps;
+const colours = new Map(data.curves.map((curve) => [curve.label, curve.colour]));
+
+// What is shown now: a time, and the segments with what the viewer made of them.
+let time = data.start;
+let segments = data.segments.map((segment) => ({ ...segment, changed: false }));
+let current = -1; // the segment at that time
+const history = []; // earlier lists of segments
+let saved = true;
+const labels = new Set();
+
+// --- Drawing, once ------------------------------------------------------------------------------
+
+function svg(name, attributes, parent) {
+  const element = document.createElementNS("http://www.w3.org/2000/svg", name);
+  for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
+  return parent.appendChild(element);
+}
+
+function text(name, content, parent) {
+  const element = document.createElement(name);
+  element.textContent = content;
+  return parent.appendChild(element);
+}
+
+// A picture of the time is 1000 units wide, whatever its pixels.
+const across = (seconds) => (((seconds - data.start) / length) * 1000).toFixed(2);
+
+function drawCurves() {
+  const picture = byId("curves"), up = (probability) => (100 - 96 * probability - 2).toFixed(1);
+  picture.setAttribute("viewBox", "0 0 1000 100");
+  const line = (values) => data.times.map((at, i) => `${across(at)},${up(values[i])}`);
+  for (const { colour, low, high } of data.curves) {
+    const points = [...line(high), ...line(low).reverse()].join(" ");
+    svg("polygon", { points, fill: colour, "fill-opacity": 0.3, stroke: colour, "stroke-opacity": 0.3,
+      "vector-effect": "non-scaling-stroke" }, picture);
+  }
+  for (const { colour, smoothed } of data.curves) {
+    svg("polyline", { points: line(smoothed).join(" "), fill: "none", stroke: colour, "stroke-width": 2.5,
+      "vector-effect": "non-scaling-stroke" }, picture);
+  }
+}
+
+function drawLegend() {
+  const row = (name, colour) => {
+    const item = byId("legend").appendChild(document.createElement("li"));
+    const swatch = text("span", "", item);
+    swatch.className = "swatch";
+    swatch.style.background = colour;
+    item.append(name);
+  };
+  for (const { label, colour } of data.curves) row(label, colour);
+  if (data.others) text("li", `and ${data.others} more`, byId("legend"));
+  text("li", `thin: single frames, bold: ${data.smoother}`, byId("legend"));
+}
+
+function drawFacts() {
+  for (const [name, value] of data.facts) {
+    text("dt", name, byId("facts"));
+    text("dd", value, byId("facts"));
+  }
+}
+
+const STEPS = [0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 36000];
+
+function drawAxis() {
+  const most = chart.clientWidth / 90; // a mark is as wide as that
+  const step = STEPS.find((seconds) => length / seconds <= most) ?? STEPS.at(-1);
+  byId("axis").replaceChildren();
+  for (let i = Math.ceil(data.start / step); i * step <= data.end; i++) {
+    const mark = text("span", clock(i * step, step < 1 ? 1 : 0), byId("axis"));
+    mark.style.left = `${across(i * step) / 10}%`;
+  }
+}
+
+function clock(seconds, digits = 3) {
+  const pad = (number, size) => String(number).padStart(size, "0");
+  const rounded = Number(seconds.toFixed(digits)), whole = Math.floor(rounded + 1e-9);
+  const [hours, minutes] = [Math.floor(whole / 3600), Math.floor(whole / 60) % 60];
+  const rest = pad((rounded - 60 * Math.floor(whole / 60)).toFixed(digits), digits ? 3 + digits : 2);
+  return hours ? `${hours}:${pad(minutes, 2)}:${rest}` : `${minutes}:${rest}`;
+}
+
+// --- Segments: shown, corrected, handed on -----------------------------------------------------
+
+const colourOf = (label) => colours.get(label) || "#a9a9a9";
+
+function drawSegments() {
+  const band = byId("band"), list = byId("segments");
+  band.setAttribute("viewBox", "0 0 1000 10");
+  band.replaceChildren();
+  list.replaceChildren();
+  segments.forEach((segment, index) => {
+    const [left, right] = [across(segment.start), across(segment.end)];
+    svg("rect", { x: left, width: right - left, height: 10, fill: colourOf(segment.label) }, band);
+    const button = list.appendChild(document.createElement("li")).appendChild(document.createElement("button"));
+    button.type = "button";
+    button.dataset.index = index;
+    text("span", clock(segment.start), button);
+    text("span", clock(segment.end), button);
+    const name = text("span", "", button), swatch = text("span", "", name);
+    swatch.className = "swatch";
+    swatch.style.background = colourOf(segment.label);
+    name.append(segment.label);
+    name.classList.toggle("changed", segment.changed);
+    text("span", segment.changed ? "" : percent(segment.mean_probability), button);
+  });
+  current = -1;
+  show(time);
+}
+
+const percent = (probability) => `${Math.round(probability * 100)} %`;
+
+function change(list, message) {
+  history.push(segments);
+  segments = list;
+  saved = false;
+  corrected(message);
+}
+
+function corrected(message) {
+  byId("undo").disabled = !history.length;
+  drawSegments();
+  byId("said").textContent = message;
+}
+
+function offer(label) {
+  labelField.add(new Option(label), labelField.length - 1); // above the one for a new label
+  labels.add(label);
+}
+
+function relabel() {
+  const old = segments[current];
+  const chosen = labelField.selectedIndex === labelField.length - 1 ? prompt("The new label:") : labelField.value;
+  const label = (chosen ?? "").trim() || old.label;
+  if (!labels.has(label)) offer(label);
+  labelField.value = label;
+  if (label !== old.label) change(segments.with(current, { ...old, label, changed: true }), `Now ${label}.`);
+}
+
+function cut() {
+  const old = segments[current], at = frameStart(time);
+  if (at <= old.start + 1e-6 || at >= old.end - 1e-6) {
+    byId("said").textContent = "A segment begins or ends here already.";
+    return;
+  }
+  const halves = [{ ...old, end: at, changed: true }, { ...old, start: at, changed: true }];
+  change(segments.toSpliced(current, 1, ...halves), `Cut at ${clock(at)}.`);
+}
+
+function undo() {
+  if (!history.length) return;
+  segments = history.pop();
+  corrected("Taken back.");
+}
+
+// As table.py does it: what a spreadsheet would take for a formula gets an apostrophe.
+function cell(value) {
+  const safe = /^[=+\-@\t\r\n]/.test(value) ? `'${value}` : value;
+  return /[",\r\n]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;
+}
+
+function save() {
+  const rows = segments.map(({ start, end, label }) => [cell(data.file), start.toFixed(3), end.toFixed(3), cell(label)]);
+  const table = [["file", "start", "end", "label"], ...rows].map((row) => `${row.join(",")}\r\n`).join("");
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(new Blob(["\ufeff", table], { type: "text/csv" }));
+  link.download = "segments.csv";
+  link.click();
+  saved = true;
+  byId("said").textContent = `${segments.length} segments downloaded.`;
+}
+
+// --- Time ----------------------------------------------------------------------------------------
+
+// The frame that is shown at a time, counted from the first one; half a millisecond is rounding.
+const frameAt = (seconds) => Math.floor((seconds - data.start) * data.fps + 0.0005 * data.fps);
+const frameStart = (seconds) => Math.max(data.start, data.start + frameAt(seconds) * frame);
+
+// The last element of a list in order that is not later.
+function lastAt(count, timeOf, seconds) {
+  let [low, high] = [0, count - 1];
+  while (low < high) {
+    const middle = (low + high + 1) >> 1;
+    if (timeOf(middle) <= seconds + 1e-6) low = middle;
+    else high = middle - 1;
+  }
+  return low;
+}
+
+function show(seconds) {
+  time = Math.min(Math.max(seconds, data.start), data.end);
+  byId("cursor").style.transform = `translateX(${((time - data.start) / length) * chart.clientWidth}px)`;
+  const index = lastAt(segments.length, (i) => segments[i].start, time);
+  const column = lastAt(data.times.length, (i) => data.times[i] - frame / 2, time);
+  const { label } = segments[index];
+  const ranked = data.curves.map((curve) => [curve.label, curve.smoothed[column]]).sort((a, b) => b[1] - a[1]);
+  const own = ranked.find(([name]) => name === label);
+  byId("now-time").textContent = clock(time);
+  byId("now-label").textContent = own ? `${label} ${percent(own[1])}` : label;
+  byId("now-all").textContent = ranked.filter(([name]) => name !== label).slice(0, 3)
+    .map(([name, probability]) => `${name} ${percent(probability)}`).join(", ");
+  chart.setAttribute("aria-valuenow", time.toFixed(3));
+  chart.setAttribute("aria-valuetext", `${clock(time)}, ${byId("now-label").textContent}`);
+  if (index === current) return;
+  const buttons = byId("segments").querySelectorAll("button");
+  buttons[current]?.removeAttribute("aria-current");
+  current = index;
+  buttons[current].setAttribute("aria-current", "true");
+  reveal(buttons[current].parentElement);
+  labelField.value = label;
+}
+
+function reveal(item) {
+  const list = byId("segments"), above = item.offsetTop - list.offsetTop;
+  if (above < list.scrollTop || above + item.offsetHeight > list.scrollTop + list.clientHeight)
+    list.scrollTop = above - list.clientHeight / 3;
+}
+
+function seek(seconds) {
+  show(seconds);
+  // To the middle of the frame: its beginning may be rounded to the one before.
+  if (!film.hidden) film.currentTime = Math.max(0, frameStart(time) + frame / 2 - data.film.begin);
+}
+
+function move(frames) {
+  film.pause();
+  seek(frameStart(time) + frames * frame);
+}
+
+function toSegment(step) {
+  const inside = time > segments[current].start + frame;
+  const index = step < 0 && inside ? current : current + step;
+  if (segments[index]) seek(segments[index].start);
+}
+
+function follow() {
+  if (!film.seeking && !film.paused) show(film.currentTime + data.film.begin);
+  if (!film.paused) requestAnimationFrame(follow);
+}
+
+// --- What the viewer does ----------------------------------------------------------------------
+
+function seekTo(event) {
+  const { left, width } = chart.getBoundingClientRect();
+  seek(data.start + ((event.clientX - left) / width) * length);
+}
+
+chart.addEventListener("pointerdown", (event) => {
+  chart.setPointerCapture(event.pointerId);
+  seekTo(event);
+});
+chart.addEventListener("pointermove", (event) => {
+  if (chart.hasPointerCapture(event.pointerId)) seekTo(event);
+});
+byId("segments").addEventListener("click", (event) => {
+  const button = event.target.closest("button");
+  if (button) seek(segments[button.dataset.index].start);
+});
+let chosenByPointer = false;
+labelField.addEventListener("pointerdown", () => (chosenByPointer = true));
+labelField.addEventListener("focus", () => film.pause());
+labelField.addEventListener("change", () => {
+  relabel();
+  // Whoever uses the keyboard may want to go on choosing; others expect the keys to work again.
+  if (chosenByPointer) chart.focus();
+  chosenByPointer = false;
+});
+labelField.addEventListener("keydown", ({ key }) => {
+  if (key === "Escape") chart.focus();
+});
+byId("cut").addEventListener("click", cut);
+byId("undo").addEventListener("click", undo);
+byId("save").addEventListener("click", save);
+
+const KEYS = {
+  " ": () => (film.paused ? film.play() : film.pause()),
+  ArrowLeft: (event) => move(event.shiftKey ? -Math.round(data.fps) : -1),
+  ArrowRight: (event) => move(event.shiftKey ? Math.round(data.fps) : 1),
+  Home: () => seek(data.start),
+  End: () => seek(data.end - frame / 2),
+  p: () => toSegment(-1),
+  n: () => toSegment(1),
+  c: cut,
+  u: undo,
+  l: () => labelField.focus(),
+};
+document.addEventListener("keydown", (event) => {
+  const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
+  const typing = event.target === labelField, pressing = key === " " && event.target.tagName === "BUTTON";
+  if (typing || pressing || event.ctrlKey || event.metaKey || event.altKey || !Object.hasOwn(KEYS, key)) return;
+  event.preventDefault();
+  KEYS[key](event);
+}, true);
+
+film.addEventListener("play", () => requestAnimationFrame(follow));
+film.addEventListener("timeupdate", () => {
+  if (!film.seeking && film.readyState) show(film.currentTime + data.film.begin);
+});
+addEventListener("resize", () => {
+  drawAxis();
+  show(time);
+});
+addEventListener("beforeunload", (event) => {
+  if (!saved) event.preventDefault();
+});
+
+function withoutFilm(reason) {
+  film.hidden = true;
+  byId("no-film").hidden = false;
+  byId("no-film").textContent = reason;
+}
+
+byId("title").textContent = data.title;
+chart.setAttribute("aria-valuemin", data.start);
+chart.setAttribute("aria-valuemax", data.end);
+labelField.add(new Option("a new one…"));
+for (const label of [...data.labels, ...segments.map((segment) => segment.label)]) if (!labels.has(label)) offer(label);
+if (data.film) {
+  film.hidden = false;
+  film.addEventListener("error", () => withoutFilm(`This browser cannot play ${data.film.name}. All else is here.`));
+  film.src = data.film.address;
+} else {
+  withoutFilm("There is no film to play here. All else is.");
+}
+drawCurves();
+drawLegend();
+drawFacts();
+drawAxis();
+drawSegments();
