@@ -178,10 +178,6 @@ function save() {
 
 // --- Time ----------------------------------------------------------------------------------------
 
-// The frame that is shown at a time, counted from the first one; half a millisecond is rounding.
-const frameAt = (seconds) => Math.floor((seconds - data.start) * data.fps + 0.0005 * data.fps);
-const frameStart = (seconds) => Math.max(data.start, data.start + frameAt(seconds) * frame);
-
 // The last element of a list in order that is not later.
 function lastAt(count, timeOf, seconds) {
   let [low, high] = [0, count - 1];
@@ -193,10 +189,19 @@ function lastAt(count, timeOf, seconds) {
   return low;
 }
 
+// Times come in milliseconds, so half of one is rounding.
+const segmentAt = (seconds) => lastAt(segments.length, (i) => segments[i].start, seconds + 0.0005);
+
+// When the frame begins that is shown at a time. Its segment begins with a frame, even where the rate varies.
+function frameStart(seconds) {
+  const { start } = segments[segmentAt(seconds)];
+  return start + Math.max(0, Math.floor((seconds - start + 0.0005) * data.fps)) * frame;
+}
+
 function show(seconds) {
   time = Math.min(Math.max(seconds, data.start), data.end);
   byId("cursor").style.transform = `translateX(${((time - data.start) / length) * chart.clientWidth}px)`;
-  const index = lastAt(segments.length, (i) => segments[i].start, time);
+  const index = segmentAt(time);
   const column = lastAt(data.times.length, (i) => data.times[i] - frame / 2, time);
   const { label } = segments[index];
   const ranked = data.curves.map((curve) => [curve.label, curve.smoothed[column]]).sort((a, b) => b[1] - a[1]);
@@ -208,11 +213,11 @@ function show(seconds) {
   chart.setAttribute("aria-valuenow", time.toFixed(3));
   chart.setAttribute("aria-valuetext", `${clock(time)}, ${byId("now-label").textContent}`);
   if (index === current) return;
-  const buttons = byId("segments").querySelectorAll("button");
-  buttons[current]?.removeAttribute("aria-current");
+  const items = byId("segments").children;
+  items[current]?.firstChild.removeAttribute("aria-current");
   current = index;
-  buttons[current].setAttribute("aria-current", "true");
-  reveal(buttons[current].parentElement);
+  items[current].firstChild.setAttribute("aria-current", "true");
+  reveal(items[current]);
   labelField.value = label;
 }
 
@@ -223,9 +228,9 @@ function reveal(item) {
 }
 
 function seek(seconds) {
-  show(seconds);
+  show(frameStart(Math.min(Math.max(seconds, data.start), data.end - frame / 2)));
   // To the middle of the frame: its beginning may be rounded to the one before.
-  if (!film.hidden) film.currentTime = Math.max(0, frameStart(time) + frame / 2 - data.film.begin);
+  if (!film.hidden) film.currentTime = Math.max(0, time + frame / 2 - data.film.begin);
 }
 
 function move(frames) {
@@ -240,7 +245,8 @@ function toSegment(step) {
 }
 
 function follow() {
-  if (!film.seeking && !film.paused) show(film.currentTime + data.film.begin);
+  const now = film.currentTime + data.film.begin;
+  if (!film.seeking && film.readyState) show(film.paused ? frameStart(now) : now);
   if (!film.paused) requestAnimationFrame(follow);
 }
 
@@ -283,7 +289,7 @@ const KEYS = {
   ArrowLeft: (event) => move(event.shiftKey ? -Math.round(data.fps) : -1),
   ArrowRight: (event) => move(event.shiftKey ? Math.round(data.fps) : 1),
   Home: () => seek(data.start),
-  End: () => seek(data.end - frame / 2),
+  End: () => seek(data.end),
   p: () => toSegment(-1),
   n: () => toSegment(1),
   c: cut,
@@ -300,7 +306,7 @@ document.addEventListener("keydown", (event) => {
 
 film.addEventListener("play", () => requestAnimationFrame(follow));
 film.addEventListener("timeupdate", () => {
-  if (!film.seeking && film.readyState) show(film.currentTime + data.film.begin);
+  if (film.paused) follow();
 });
 addEventListener("resize", () => {
   drawAxis();

@@ -5,7 +5,7 @@ const byId = (id) => document.getElementById(id);
 const ROWS = 100; // shown at once: a table of many thousand would be slow to lay out
 const COLUMNS = [
   { name: "clip", value: (row) => row.name },
-  { name: "label", value: (row) => row.label, show: (row) => row.label },
+  { name: "label", value: (row) => row.label || null, show: (row) => row.label },
   { name: "probability", value: (row) => row.probability, show: (row) => row.probability.toFixed(3), number: true },
   { name: "changes/min", value: (row) => row.changes, show: (row) => row.changes.toFixed(1), number: true },
   { name: "length", value: (row) => row.seconds, show: (row) => clock(row.seconds), number: true },
