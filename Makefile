@@ -12,7 +12,7 @@ INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check -c constraints
 
 demo: $(VENV)/ready
 	@$(BIN)/python predict_video.py --input example_clips \
-		--output output --timeline output --json output --overwrite --no-preview
+		--output output --page output --timeline output --json output --overwrite --no-preview
 
 test: check
 	$(BIN)/pytest $(BOTH_CORES) -m "not slow"

@@ -157,8 +157,14 @@ def chromium(downloads: Path) -> Iterator[webdriver.Chrome]:
     if not DRIVER:
         pytest.skip("needs a browser: install chromium and chromium-driver")
     options = webdriver.ChromeOptions()
-    for argument in ("--headless=new", "--no-sandbox", "--window-size=1280,1000"):
-        options.add_argument(argument)
+    # With the second and the third it starts for root and in containers, too.
+    for argument in (
+        "headless=new",
+        "no-sandbox",
+        "disable-dev-shm-usage",
+        "window-size=1280,1000",
+    ):
+        options.add_argument(f"--{argument}")
     options.add_experimental_option("prefs", {"download.default_directory": str(downloads)})
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
     browser = webdriver.Chrome(options=options, service=Service(DRIVER))
@@ -202,7 +208,7 @@ def pressed(browser: webdriver.Chrome, *keys: str) -> float:
 
 def settled(browser: webdriver.Chrome) -> float:
     wait_for(lambda: browser.execute_script("return !film.seeking && film.readyState >= 2"))
-    shown, film = browser.execute_script("return [time, film.currentTime]")
+    shown, film = browser.execute_script("return [time, film.currentTime + data.film.begin]")
     assert film == pytest.approx(shown, abs=1 / 25)
     return float(shown)
 
@@ -315,6 +321,22 @@ def test_where_a_segment_begins_it_is_not_cut(browser: webdriver.Chrome, page: P
     pressed(browser, "n", "c")
     assert "begins or ends here already" in browser.find_element("id", "said").text
     assert len(browser.find_elements("css selector", "#segments button")) == len(SEGMENTS)
+
+
+@pytest.mark.parametrize(("kind", "begin"), [(["-o", "t.mp4"], 2.0), (["--no-video"], 0.0)])
+def test_a_part_of_a_clip_keeps_its_times(
+    kind: list[str], begin: float, browser: webdriver.Chrome, page: Path, tmp_path: Path
+) -> None:
+    """The annotated film begins with the part, and the clip itself does not."""
+    clip = page.with_suffix(".mp4")  # which a browser can play
+    done = run_script(
+        "predict_video.py", "-i", clip, *kind, "--page", "t.html", "--start", 2, "--end", 4,
+        "--size", 1, "--no-preview", *BUNDLED, cwd=tmp_path,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    opened(browser, tmp_path / "t.html")
+    assert pressed(browser, "n", "n") == pytest.approx(3.8)
+    assert browser.execute_script("return film.currentTime") == pytest.approx(3.82 - begin)
 
 
 def test_names_do_nothing(browser: webdriver.Chrome, tmp_path: Path, downloads: Path) -> None:

@@ -62,14 +62,15 @@ def test_the_demo_finds_the_three_sports(project: Path) -> None:
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert without_progress(done.stderr) == ""
-    _, *lines = (line.split() for line in done.stdout.splitlines())
+    _, *lines, page = (line.split() for line in done.stdout.splitlines())
+    assert page == ["page:", "output/index.html"]
     for line, name in zip(lines, ("football", "tennis", "weight_lifting"), strict=True):
         assert line[:2] == [f"example_clips/{name}.mp4", name]
         # The label of single frames flips, and the averaged one does not.
         assert int(line[3]) >= 4
         assert int(line[4]) == 0
         assert line[7] == f"output/{name}.mp4"
-        for ending in ("mp4", "png", "json"):
+        for ending in ("mp4", "html", "png", "json"):
             assert (project / "output" / f"{name}.{ending}").stat().st_size > 1000
 
 
