@@ -371,7 +371,9 @@ def test_what_a_browser_cannot_play_is_said(browser: webdriver.Chrome, tmp_path:
     browser.get((tmp_path / "t.html").as_uri())
     notice = browser.find_element("id", "no-film")
     wait_for(notice.is_displayed)
-    assert notice.text == "This browser cannot play t.avi. All else is here."
+    assert (
+        notice.text == "This browser cannot play t.avi; an annotated .mp4 it can. All else is here."
+    )
     ActionChains(browser).send_keys(Keys.ARROW_RIGHT).perform()
     assert browser.find_element("id", "now-time").text == "0:00.040"
 

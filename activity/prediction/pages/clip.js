@@ -329,7 +329,7 @@ labelField.add(new Option("a new one…"));
 for (const label of [...data.labels, ...segments.map((segment) => segment.label)]) if (!labels.has(label)) offer(label);
 if (data.film) {
   film.hidden = false;
-  film.addEventListener("error", () => withoutFilm(`This browser cannot play ${data.film.name}. All else is here.`));
+  film.addEventListener("error", () => withoutFilm(`This browser cannot play ${data.film.name}; an annotated .mp4 it can. All else is here.`));
   film.src = data.film.address;
 } else {
   withoutFilm("There is no film to play here. All else is.");
