@@ -56,6 +56,7 @@ from activity.prediction import writer as writer_module
 from activity.prediction.backends import Format, Sound
 from activity.prediction.backends.pyav import demux
 from activity.prediction.curves import Curves
+from activity.prediction.page import Index
 from activity.prediction.reader import Frame
 from activity.prediction.smoothing import Prediction
 from activity.prediction.sound import join
@@ -133,6 +134,12 @@ def write_timeline(path: Path) -> None:
     save_timeline(path, "clip", timeline, summary.segments, "mean of 128")
 
 
+def write_index(path: Path) -> None:
+    index = Index(path, ["a", "b"])
+    index.fail("clip", "no clip")
+    index.save()
+
+
 def write_table(path: Path) -> None:
     row = np.array([0.7, 0.3])
     with frame_table(path, ["a", "b"], "mean of 128") as table:
@@ -159,6 +166,7 @@ def write_video(path: Path, format: Format = PLAIN, picture: np.ndarray = NOISE)
         (write_plot, "plot.pdf", 5000),
         (write_contact_sheet, "errors.png", 5000),
         (write_timeline, "timeline.png", 5000),
+        (write_index, "index.html", 5000),
         (write_table, "frames.csv", 1000),
         (write_video, "out.avi", 20_000),
         (write_video, "out.mp4", 20_000),
@@ -218,13 +226,14 @@ def test_prediction_on_a_full_disk(tmp_path: Path, size: int, video: str) -> Non
             sys.executable, ROOT / "predict_video.py", *BUNDLED, "-i", clip, "--no-preview",
             "-o", f"out/{video}",
             "--csv", "out/t.csv", "--json", "out/r.json", "--timeline", "out/t.png",
+            "--page", "out/p.html",
         ],
         cwd=tmp_path, capture_output=True, text=True,
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (size, size)),
     )  # fmt: skip
     assert done.returncode == 1
     said = without_progress(done.stderr)
-    assert re.match(r"error: --(output|csv|json|timeline) out/", said)
+    assert re.match(r"error: --(output|csv|json|timeline|page) out/", said)
     assert said.count("\n") == 1
     written = {path.name for path in (tmp_path / "out").iterdir()}
     assert written <= {"t.csv"}  # which is whole, if it is there
@@ -274,6 +283,8 @@ def require_whole(folder: Path) -> None:
             assert frames(path)
         elif path.suffix == ".csv":
             assert rows(path)
+        elif path.suffix == ".html":
+            assert path.read_text().endswith("</html>\n")
 
 
 def features(path: Path) -> dict[bytes, bytes]:
@@ -303,7 +314,8 @@ def test_killed_predictions_leave_nothing_under_a_final_name(
 ) -> None:
     clip = write_clip(tmp_path / "clip.avi", frames=400)
     command = [*BUNDLED, "-i", clip, "--no-preview", "--overwrite"]
-    outputs = ["-o", video, "--csv", "t.csv", "--json", "r.json", "--timeline", "t.png"]
+    outputs = ["-o", video, "--csv", "t.csv", "--json", "r.json"]
+    outputs += ["--timeline", "t.png", "--page", "p.html"]
     (tmp_path / "undisturbed").mkdir()
     started = time.monotonic()
     done = run_process("predict_video.py", *command, *outputs, cwd=tmp_path / "undisturbed")

@@ -248,14 +248,14 @@ def test_a_password_is_in_no_error_and_no_table(tmp_path: Path) -> None:
         addresses = [address.replace("//", "//me:sesame@"), "http://me:sesame@127.0.0.1:9/none"]
         done = run_script(
             "predict_video.py", *BUNDLED, "-i", *addresses, "-o", "out", "--json", "reports",
-            "--timeline", "timelines", "--no-preview", cwd=tmp_path,
+            "--timeline", "timelines", "--page", "pages", "--no-preview", cwd=tmp_path,
         )  # fmt: skip
     assert done.returncode == 1
     assert "error: --input http://me@127.0.0.1:9/none gives no frame" in done.stderr
     assert "http://me@127.0.0.1" in done.stdout
     assert "sesame" not in done.stdout + done.stderr
     written = [path for path in tmp_path.rglob("*") if path.is_file()]
-    assert len(written) == 3
+    assert len(written) == 5
     for path in written:
         assert "sesame" not in path.name
         assert b"sesame" not in path.read_bytes()

@@ -60,7 +60,7 @@ def test_training(tmp_path: Path, dataset_folder: Path) -> None:
 def test_prediction(tmp_path: Path) -> None:
     wanted = watched(
         tmp_path, ROOT / "predict_video.py", *BUNDLED, "-i", ROOT / "example_clips/tennis.mp4",
-        "--timeline", "t.png",
+        "--timeline", "t.png", "--page", "p.html",
     )  # fmt: skip
     assert wanted == ""
 

@@ -83,6 +83,7 @@ PREDICT = [
     ("--csv", "fixed/t.csv"),
     ("--json", "fixed/t.json"),
     ("--timeline", "fixed/t.png"),
+    ("--page", "fixed/p.html"),
 ]
 
 
