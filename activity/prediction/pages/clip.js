@@ -140,7 +140,12 @@ function relabel() {
   const label = (chosen ?? "").trim() || old.label;
   if (!labels.has(label)) offer(label);
   labelField.value = label;
-  if (label !== old.label) change(segments.with(current, { ...old, label, changed: true }), `Now ${label}.`);
+  if (label === old.label) return;
+  // With neighbours that have it, it is one segment: so a boundary is moved.
+  const first = segments[current - 1]?.label === label ? current - 1 : current;
+  const last = segments[current + 1]?.label === label ? current + 1 : current;
+  const joined = { label, start: segments[first].start, end: segments[last].end, changed: true };
+  change(segments.toSpliced(first, last - first + 1, joined), `Now ${label}.`);
 }
 
 function cut() {
