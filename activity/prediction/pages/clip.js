@@ -11,7 +11,6 @@ let time = data.start;
 let segments = data.segments.map((segment) => ({ ...segment, changed: false }));
 let current = -1; // the segment at that time
 const history = []; // earlier lists of segments
-let saved = true;
 const labels = new Set();
 
 // --- Drawing, once ------------------------------------------------------------------------------
@@ -119,9 +118,12 @@ const percent = (probability) => `${Math.round(probability * 100)} %`;
 function change(list, message) {
   history.push(segments);
   segments = list;
-  saved = false;
+  addEventListener("beforeunload", warn);
   corrected(message);
 }
+
+// Only while there is something to lose: a page that listens for this is slower to leave.
+const warn = (event) => event.preventDefault();
 
 function corrected(message) {
   byId("undo").disabled = !history.length;
@@ -177,7 +179,7 @@ function save() {
   link.href = URL.createObjectURL(new Blob(["\ufeff", table], { type: "text/csv" }));
   link.download = "segments.csv";
   link.click();
-  saved = true;
+  removeEventListener("beforeunload", warn);
   byId("said").textContent = `${segments.length} segments downloaded.`;
 }
 
@@ -316,9 +318,6 @@ film.addEventListener("timeupdate", () => {
 addEventListener("resize", () => {
   drawAxis();
   show(time);
-});
-addEventListener("beforeunload", (event) => {
-  if (!saved) event.preventDefault();
 });
 
 function withoutFilm(reason) {
