@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from activity.prediction.report import ClipResult
 
 SOURCES = Path(__file__).with_name("pages")
+MEDIA = {"clip": "media-src *", "index": "img-src data:"}  # what a page may load
 BAND = 120  # pieces of a clip's band in the index
 PICTURE_WIDTH, PICTURE_QUALITY = 192, 70
 
@@ -41,7 +42,7 @@ def save_page(
     if film:
         begin = start if film == record["outputs"].get("output") else 0.0
         played = {"address": _address(film, path), "name": film.name, "begin": begin}
-    data = {"title": title, "file": record["clip"]["input"], "film": played}
+    data = {"file": record["clip"]["input"], "film": played}
     data |= {"start": start, "end": end, "fps": record["clip"]["fps"]}
     data |= {"smoother": record["smoothing"], "segments": record["segments"]}
     data |= {"labels": curves.labels, "others": len(curves.labels) - len(drawn)}
@@ -53,7 +54,7 @@ def _drawn(curves: Curves, colours: Mapping[str, str]) -> Iterator[dict[str, Any
     """Yield the curves of the classes that have a colour."""
     _, lowest, highest, smoothed = curves.columns()
     for label, colour in colours.items():
-        index = list(curves.labels).index(label)
+        index = curves.labels.index(label)
         yield {"label": label, "colour": _themed(colour)} | {
             name: values[:, index].round(3).tolist()
             for name, values in (("low", lowest), ("high", highest), ("smoothed", smoothed))
@@ -105,7 +106,7 @@ class Index:
             "page": result.page and _address(result.page, self._path),
             "label": summary.label,
             "probability": summary.probability,
-            "changes": summary.changes / max(end - start, 0.001) * 60,
+            "changes": summary.changes / summary.minutes,
             "seconds": end - start,
             "band": _band(segments),
             "picture": _picture(result.video or Path(result.clip), middle),
@@ -120,7 +121,7 @@ class Index:
     def save(self) -> None:
         """Write the page."""
         title = "One clip" if len(self._rows) == 1 else f"{len(self._rows)} clips"
-        data = {"colours": self._colours, "others": OTHERS, "rows": self._rows}
+        data = {"colours": self._colours, "rows": self._rows}
         _write("index", self._path, title, data)
 
 
@@ -174,18 +175,21 @@ def _address(path: Path, page: Path) -> str:
     return quote(os.fsencode(relative.as_posix()))
 
 
-def _write(kind: str, path: Path, title: str, data: Mapping[str, Any]) -> None:
+def _write(kind: str, path: Path, title: str, data: dict[str, Any]) -> None:
     """Write a page of a kind with its data.
 
     The page allows one script, by its digest, so that no name of a clip or class can be another.
     """
-    script = (SOURCES / f"{kind}.js").read_text()
+    script = "".join((SOURCES / f"{name}.js").read_text() for name in ("common", kind))
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    page = Template((SOURCES / f"{kind}.html").read_text()).substitute(
+    told = data | {"title": title, "grey": OTHERS}
+    page = Template((SOURCES / "frame.html").read_text()).substitute(
         title=escape(title),
+        media=MEDIA[kind],
         style=(SOURCES / "style.css").read_text(),
+        body=(SOURCES / f"{kind}.html").read_text().rstrip(),
         # Within a script element nothing but the end of it means something to HTML.
-        data=json.dumps(data, default=str, separators=(",", ":")).replace("<", "\\u003c"),
+        data=json.dumps(told, default=str, separators=(",", ":")).replace("<", "\\u003c"),
         hash=f"sha256-{digest}",
         script=script,
     )

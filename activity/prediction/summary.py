@@ -103,7 +103,7 @@ class ClipSummary:
         return len(self._finished)
 
     @property
-    def _minutes(self) -> float:
+    def minutes(self) -> float:
         """How long the frames counted are shown."""
         segments = self.segments
         return max(segments[-1].end - segments[0].start, 0.001) / 60
@@ -124,8 +124,8 @@ class ClipSummary:
             },
             "label_changes": {"frame_by_frame": self.raw_changes, "smoothed": self.changes},
             "label_changes_a_minute": {
-                "frame_by_frame": round(self.raw_changes / self._minutes, 3),
-                "smoothed": round(self.changes / self._minutes, 3),
+                "frame_by_frame": round(self.raw_changes / self.minutes, 3),
+                "smoothed": round(self.changes / self.minutes, 3),
             },
             "segments": [asdict(segment) for segment in self.segments],
         }
@@ -135,7 +135,7 @@ class ClipSummary:
         shares = ", ".join(
             f"{label} {count / self.frames:.1%}" for label, count in self._shares.most_common()
         )
-        raw, smoothed = (count / self._minutes for count in (self.raw_changes, self.changes))
+        raw, smoothed = (count / self.minutes for count in (self.raw_changes, self.changes))
         return [
             f"whole clip: {self.label}, mean probability {self.probability:.3f}",
             f"frames per label: {shares}",

@@ -1,7 +1,4 @@
-"use strict";
-// What the page is told (page.py): times in seconds of the clip, probabilities 0..1.
-const data = JSON.parse(document.getElementById("data").textContent);
-const byId = (id) => document.getElementById(id);
+// The page of a clip: times in seconds of the clip, probabilities 0..1.
 const film = byId("film"), chart = byId("chart"), labelField = byId("label");
 const length = data.end - data.start, frame = 1 / data.fps;
 const colours = new Map(data.curves.map((curve) => [curve.label, curve.colour]));
@@ -18,12 +15,6 @@ const labels = new Set();
 function svg(name, attributes, parent) {
   const element = document.createElementNS("http://www.w3.org/2000/svg", name);
   for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
-  return parent.appendChild(element);
-}
-
-function text(name, content, parent) {
-  const element = document.createElement(name);
-  element.textContent = content;
   return parent.appendChild(element);
 }
 
@@ -46,22 +37,16 @@ function drawCurves() {
 }
 
 function drawLegend() {
-  const row = (name, colour) => {
-    const item = byId("legend").appendChild(document.createElement("li"));
-    const swatch = text("span", "", item);
-    swatch.className = "swatch";
-    swatch.style.background = colour;
-    item.append(name);
-  };
-  for (const { label, colour } of data.curves) row(label, colour);
-  if (data.others) text("li", `and ${data.others} more`, byId("legend"));
-  text("li", `thin: single frames, bold: ${data.smoother}`, byId("legend"));
+  const legend = byId("legend");
+  for (const { label, colour } of data.curves) named(label, colour, element("li", legend));
+  if (data.others) element("li", legend, `and ${data.others} more`);
+  element("li", legend, `thin: single frames, bold: ${data.smoother}`);
 }
 
 function drawFacts() {
   for (const [name, value] of data.facts) {
-    text("dt", name, byId("facts"));
-    text("dd", value, byId("facts"));
+    element("dt", byId("facts"), name);
+    element("dd", byId("facts"), value);
   }
 }
 
@@ -72,22 +57,14 @@ function drawAxis() {
   const step = STEPS.find((seconds) => length / seconds <= most) ?? STEPS.at(-1);
   byId("axis").replaceChildren();
   for (let i = Math.ceil(data.start / step); i * step <= data.end; i++) {
-    const mark = text("span", clock(i * step, step < 1 ? 1 : 0), byId("axis"));
+    const mark = element("span", byId("axis"), clock(i * step, step < 1 ? 1 : 0));
     mark.style.left = `${across(i * step) / 10}%`;
   }
 }
 
-function clock(seconds, digits = 3) {
-  const pad = (number, size) => String(number).padStart(size, "0");
-  const rounded = Number(seconds.toFixed(digits)), whole = Math.floor(rounded + 1e-9);
-  const [hours, minutes] = [Math.floor(whole / 3600), Math.floor(whole / 60) % 60];
-  const rest = pad((rounded - 60 * Math.floor(whole / 60)).toFixed(digits), digits ? 3 + digits : 2);
-  return hours ? `${hours}:${pad(minutes, 2)}:${rest}` : `${minutes}:${rest}`;
-}
-
 // --- Segments: shown, corrected, handed on -----------------------------------------------------
 
-const colourOf = (label) => colours.get(label) || "#a9a9a9";
+const colourOf = (label) => colours.get(label) || data.grey;
 
 function drawSegments() {
   const band = byId("band"), list = byId("segments");
@@ -97,17 +74,15 @@ function drawSegments() {
   segments.forEach((segment, index) => {
     const [left, right] = [across(segment.start), across(segment.end)];
     svg("rect", { x: left, width: right - left, height: 10, fill: colourOf(segment.label) }, band);
-    const button = list.appendChild(document.createElement("li")).appendChild(document.createElement("button"));
+    const button = element("button", element("li", list));
     button.type = "button";
     button.dataset.index = index;
-    text("span", clock(segment.start), button);
-    text("span", clock(segment.end), button);
-    const name = text("span", "", button), swatch = text("span", "", name);
-    swatch.className = "swatch";
-    swatch.style.background = colourOf(segment.label);
-    name.append(segment.label);
+    element("span", button, clock(segment.start, 3));
+    element("span", button, clock(segment.end, 3));
+    const name = element("span", button);
+    named(segment.label, colourOf(segment.label), name);
     name.classList.toggle("changed", segment.changed);
-    text("span", segment.changed ? "" : percent(segment.mean_probability), button);
+    element("span", button, segment.changed ? "" : percent(segment.mean_probability));
   });
   current = -1;
   show(time);
@@ -157,7 +132,7 @@ function cut() {
     return;
   }
   const halves = [{ ...old, end: at, changed: true }, { ...old, start: at, changed: true }];
-  change(segments.toSpliced(current, 1, ...halves), `Cut at ${clock(at)}.`);
+  change(segments.toSpliced(current, 1, ...halves), `Cut at ${clock(at, 3)}.`);
 }
 
 function undo() {
@@ -213,12 +188,12 @@ function show(seconds) {
   const { label } = segments[index];
   const ranked = data.curves.map((curve) => [curve.label, curve.smoothed[column]]).sort((a, b) => b[1] - a[1]);
   const own = ranked.find(([name]) => name === label);
-  byId("now-time").textContent = clock(time);
+  byId("now-time").textContent = clock(time, 3);
   byId("now-label").textContent = own ? `${label} ${percent(own[1])}` : label;
   byId("now-all").textContent = ranked.filter(([name]) => name !== label).slice(0, 3)
     .map(([name, probability]) => `${name} ${percent(probability)}`).join(", ");
   chart.setAttribute("aria-valuenow", time.toFixed(3));
-  chart.setAttribute("aria-valuetext", `${clock(time)}, ${byId("now-label").textContent}`);
+  chart.setAttribute("aria-valuetext", `${clock(time, 3)}, ${byId("now-label").textContent}`);
   if (index === current) return;
   const items = byId("segments").children;
   items[current]?.firstChild.removeAttribute("aria-current");
@@ -326,7 +301,6 @@ function withoutFilm(reason) {
   byId("no-film").textContent = reason;
 }
 
-byId("title").textContent = data.title;
 chart.setAttribute("aria-valuemin", data.start);
 chart.setAttribute("aria-valuemax", data.end);
 labelField.add(new Option("a new one…"));

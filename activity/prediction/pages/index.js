@@ -1,31 +1,16 @@
-"use strict";
-// What the page is told (page.py): a row for each clip, in the order of the run.
-const data = JSON.parse(document.getElementById("data").textContent);
-const byId = (id) => document.getElementById(id);
+// The index of a run: a row for each clip, in the order of the run.
 const ROWS = 100; // shown at once: a table of many thousand would be slow to lay out
 const COLUMNS = [
   { name: "clip", value: (row) => row.name },
   { name: "label", value: (row) => row.label || null, show: (row) => row.label },
   { name: "probability", value: (row) => row.probability, show: (row) => row.probability.toFixed(3), number: true },
   { name: "changes/min", value: (row) => row.changes, show: (row) => row.changes.toFixed(1), number: true },
-  { name: "length", value: (row) => row.seconds, show: (row) => clock(row.seconds), number: true },
+  { name: "length", value: (row) => row.seconds, show: (row) => clock(row.seconds, 0), number: true },
 ];
 
 let first = 0; // of the rows that are found, the first that is shown
 let sorted = null; // the column that sorts them, if any
 let descending = false;
-
-function element(name, parent, content = "") {
-  const made = parent.appendChild(document.createElement(name));
-  made.textContent = content;
-  return made;
-}
-
-function clock(seconds) {
-  const whole = Math.round(seconds), pad = (number) => String(number).padStart(2, "0");
-  const [hours, minutes] = [Math.floor(whole / 3600), Math.floor(whole / 60) % 60];
-  return hours ? `${hours}:${pad(minutes)}:${pad(whole % 60)}` : `${minutes}:${pad(whole % 60)}`;
-}
 
 function found() {
   const wanted = byId("find").value.trim().toLowerCase();
@@ -66,7 +51,7 @@ function drawBand(row, parent) {
   for (const [share, label] of row.band) {
     const piece = element("span", band);
     piece.style.flexGrow = share;
-    piece.style.background = data.colours[label] || data.others;
+    piece.style.background = data.colours[label] || data.grey;
     piece.title = label;
   }
 }
@@ -114,12 +99,6 @@ byId("find").addEventListener("input", () => {
 });
 byId("less").addEventListener("click", () => turn(-ROWS));
 byId("more").addEventListener("click", () => turn(ROWS));
-for (const [label, colour] of Object.entries(data.colours)) {
-  const item = element("li", byId("legend"));
-  const swatch = element("span", item);
-  swatch.className = "swatch";
-  swatch.style.background = colour;
-  item.append(label);
-}
+for (const [label, colour] of Object.entries(data.colours)) named(label, colour, element("li", byId("legend")));
 drawHead();
 draw();
