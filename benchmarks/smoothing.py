@@ -23,6 +23,7 @@ from activity.prediction.classifier import Classifier
 from activity.prediction.labelling import label_once
 from activity.prediction.reader import Frame, VideoReader
 from activity.prediction.settings import LOOK_AHEAD, Settings
+from activity.prediction.sight import LOOKS_A_SECOND
 from activity.prediction.smoothing import Prediction, smooth
 from activity.prediction.sources import find_sources
 from activity.prediction.writer import video_writer
@@ -160,7 +161,7 @@ def with_cutaway(clips: Sequence[Stream], random: np.random.Generator) -> tuple[
 
 def label(stream: Stream, labels: Sequence[str], settings: Settings, delay: float) -> np.ndarray:
     """Return the index of each frame's label."""
-    stride = FPS // 5 if settings.stride == "auto" else settings.stride
+    stride = round(FPS / LOOKS_A_SECOND) if settings.stride == "auto" else settings.stride
     items: Iterator[tuple[Frame, np.ndarray | None]] = (
         (Frame(number, number / FPS, row), None if number % stride else row)
         for number, row in enumerate(stream.probabilities)

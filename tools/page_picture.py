@@ -13,16 +13,14 @@ from pathlib import Path
 from selenium import webdriver
 from selenium.webdriver.chrome.service import Service
 
-from tools.strip import CLIPS, ROOT, frames_of, write
+from tools.strip import ROOT, write_film
 
 
 def main() -> None:
     """Label the film and take a picture of its page, some seconds into it."""
     with tempfile.TemporaryDirectory() as name:
         film, page = Path(name, "edited.mp4"), Path(name, "edited.html")
-        write(
-            [one for clip in CLIPS for one in frames_of(ROOT / f"example_clips/{clip}.mp4")], film
-        )
+        write_film(film)
         subprocess.run(
             [
                 sys.executable, "predict_video.py", "--input", film, "--smoothing", "hmm",

@@ -24,10 +24,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         film = folder / "edited.mp4"
-        pictures = [
-            picture for clip in CLIPS for picture in frames_of(ROOT / f"example_clips/{clip}.mp4")
-        ]
-        write(pictures, film)
+        write_film(film)
         rows, timelines = [], []
         for way in WAYS:
             output, timeline = folder / f"{way}.mp4", folder / f"{way}.png"
@@ -55,8 +52,9 @@ def frames_of(path: Path) -> list[np.ndarray]:
     return frames
 
 
-def write(pictures: list[np.ndarray], path: Path) -> None:
-    """Write pictures as a clip, 25 a second."""
+def write_film(path: Path) -> None:
+    """Write the example clips as one film, one after the other."""
+    pictures = [one for clip in CLIPS for one in frames_of(ROOT / f"example_clips/{clip}.mp4")]
     height, width = pictures[0].shape[:2]
     writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"mp4v"), 25, (width, height))
     for picture in pictures:
