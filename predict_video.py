@@ -37,7 +37,6 @@ from activity.label_file import NONE_OF_THESE, load_labels
 from activity.text import printable
 
 with one_line_errors():  # OpenCV may lack libraries of the system
-    from activity.prediction.backends import USUAL_FPS, Format
     from activity.prediction.classifier import Classifier
     from activity.prediction.curves import Curves
     from activity.prediction.labelling import cannot_wait, label_frames
@@ -45,23 +44,24 @@ with one_line_errors():  # OpenCV may lack libraries of the system
     from activity.prediction.overlay import draw
     from activity.prediction.page import index_of, save_page
     from activity.prediction.preview import Preview
-    from activity.prediction.reader import Frame, VideoReader
     from activity.prediction.report import ClipResult, RunReport, json_record
     from activity.prediction.settings import LOOK_AHEAD, SMOOTHERS, UNCERTAIN, Settings
     from activity.prediction.smoothing import Prediction
-    from activity.prediction.sources import (
+    from activity.prediction.summary import ClipSummary
+    from activity.prediction.table import FrameTable, clip_table, frame_table
+    from activity.prediction.timeline import save_timeline
+    from activity.prediction.writer import video_writer
+    from activity.streams import prefetch
+    from activity.video.backends import USUAL_FPS, Format
+    from activity.video.reader import Frame, VideoReader
+    from activity.video.sources import (
         find_sources,
         names_several,
         numbered_pictures,
         source_names,
         source_title,
     )
-    from activity.prediction.stop import Stop
-    from activity.prediction.summary import ClipSummary
-    from activity.prediction.table import FrameTable, clip_table, frame_table
-    from activity.prediction.timeline import save_timeline
-    from activity.prediction.writer import video_writer
-    from activity.streams import prefetch
+    from activity.video.stop import Stop
 
 LONGEST = 10**6  # seconds of a clip
 DRAWN_AHEAD = 2  # frames

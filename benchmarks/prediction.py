@@ -13,8 +13,8 @@ import tempfile
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
-from activity.prediction.reader import VideoReader
 from activity.quiet.opencv import cv2
+from activity.video.reader import VideoReader
 from benchmarks.processes import PYTHON, interleaved, median, processor
 
 TIMES = 10  # how many times longer the clip is on which memory must not grow

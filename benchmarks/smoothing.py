@@ -18,16 +18,16 @@ from pathlib import Path
 
 import numpy as np
 
-from activity.prediction.backends import CLOCK, Format
 from activity.prediction.classifier import Classifier
 from activity.prediction.labelling import label_once
-from activity.prediction.reader import Frame, VideoReader
 from activity.prediction.settings import LOOK_AHEAD, Settings
 from activity.prediction.sight import LOOKS_A_SECOND
 from activity.prediction.smoothing import Prediction, smooth
-from activity.prediction.sources import find_sources
 from activity.prediction.writer import video_writer
 from activity.quiet.opencv import cv2
+from activity.video.backends import CLOCK, Format
+from activity.video.reader import Frame, VideoReader
+from activity.video.sources import find_sources
 from benchmarks.processes import PYTHON, run
 
 FPS = 30

@@ -21,8 +21,8 @@ from hypothesis import settings
 
 from activity import cli
 from activity.prediction.classifier import Classifier
-from activity.prediction.reader import Frame, VideoReader
 from activity.quiet.opencv import cv2
+from activity.video.reader import Frame, VideoReader
 
 # A slow machine is no failure. `make test-all` takes the thorough one.
 settings.register_profile("quick", deadline=None, max_examples=40)

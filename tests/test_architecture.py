@@ -52,7 +52,7 @@ def test_importing_the_package_does_nothing() -> None:
     program = (
         "import os, sys\n"
         "modules, environment = set(sys.modules), dict(os.environ)\n"
-        "import activity, activity.training, activity.prediction, activity.quiet\n"
+        "import activity, activity.training, activity.prediction, activity.quiet, activity.video\n"
         "print(sorted(set(sys.modules) - modules), dict(os.environ) == environment)"
     )
     # Not in this environment, which the tests' own imports have changed.
@@ -64,7 +64,13 @@ def test_importing_the_package_does_nothing() -> None:
         text=True,
         check=True,
     )
-    packages = ["activity", "activity.prediction", "activity.quiet", "activity.training"]
+    packages = [
+        "activity",
+        "activity.prediction",
+        "activity.quiet",
+        "activity.training",
+        "activity.video",
+    ]
     assert done.stdout == f"{packages} True\n"
 
 

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 from footage import FieldPairs, Footage, drawn, number_of
 
-from activity.prediction.backends import Backend, NoFrameError, Pool
-from activity.prediction.backends.opencv import OpenCVBackend
-from activity.prediction.backends.pictures import PictureBackend
-from activity.prediction.backends.pyav import PyAVBackend
 from activity.quiet.opencv import cv2
+from activity.video.backends import Backend, NoFrameError, Pool
+from activity.video.backends.opencv import OpenCVBackend
+from activity.video.backends.pictures import PictureBackend
+from activity.video.backends.pyav import PyAVBackend
 
 MILLISECOND = 0.001  # to which some containers round
 H265 = "x265-params=log-level=none"

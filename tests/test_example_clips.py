@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from conftest import ROOT
 
-from activity.prediction.reader import VideoReader
+from activity.video.reader import VideoReader
 from tools.example_clips.draw import CLIPS, CUTS, FRAMES, filmed
 from tools.example_clips.scene import FPS, HEIGHT, WIDTH
 

@@ -53,11 +53,8 @@ from activity.model_file import (
 )
 from activity.prediction import sound
 from activity.prediction import writer as writer_module
-from activity.prediction.backends import Format, Sound
-from activity.prediction.backends.pyav import demux
 from activity.prediction.curves import Curves
 from activity.prediction.page import Index
-from activity.prediction.reader import Frame
 from activity.prediction.smoothing import Prediction
 from activity.prediction.sound import join
 from activity.prediction.summary import ClipSummary
@@ -68,6 +65,9 @@ from activity.quiet.opencv import cv2
 from activity.training.dataset import Picture
 from activity.training.evaluation import save_plot
 from activity.training.mistakes import Mistake, save_contact_sheet
+from activity.video.backends import Format, Sound
+from activity.video.backends.pyav import demux
+from activity.video.reader import Frame
 
 KILLS = int(os.environ.get("KILLS", "3"))
 CARD = ModelCard(("a", "b"), "crop", 3)

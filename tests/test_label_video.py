@@ -18,7 +18,7 @@ from activity.prediction.labelling import in_step
 from activity.prediction.outputs import Outputs
 from activity.prediction.settings import Settings
 from activity.prediction.smoothing import Prediction
-from activity.prediction.stop import Stop
+from activity.video.stop import Stop
 from predict_video import label_video
 
 

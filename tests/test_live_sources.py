@@ -28,11 +28,11 @@ from conftest import (
 )
 from footage import Footage, number_of
 
-from activity.prediction import reader
-from activity.prediction.backends import pyav
-from activity.prediction.reader import VideoReader
 from activity.prediction.report import _loss
 from activity.quiet.opencv import cv2
+from activity.video import reader
+from activity.video.backends import pyav
+from activity.video.reader import VideoReader
 
 SIZE = (240, 320)
 

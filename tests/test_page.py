@@ -23,10 +23,10 @@ from selenium.webdriver.support.select import Select
 
 from activity.prediction.curves import Curves
 from activity.prediction.page import Index, save_page
-from activity.prediction.reader import Frame
 from activity.prediction.report import ClipResult
 from activity.prediction.smoothing import Prediction
 from activity.prediction.summary import ClipSummary
+from activity.video.reader import Frame
 
 DRIVER = shutil.which("chromedriver")
 CLIP = ROOT / "example_clips" / "tennis.mp4"  # 125 frames, 25 a second

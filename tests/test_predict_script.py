@@ -27,9 +27,9 @@ from conftest import (
 )
 from sklearn.preprocessing import LabelBinarizer
 
-from activity.prediction.reader import VideoReader
 from activity.quiet.opencv import cv2
 from activity.training.calibration import tempered
+from activity.video.reader import VideoReader
 
 
 @pytest.fixture(scope="session")

@@ -17,7 +17,7 @@ import Xlib.protocol.event
 import Xlib.X
 from conftest import BUNDLED, ROOT, wait_for, write_clip
 
-from activity.prediction.reader import VideoReader
+from activity.video.reader import VideoReader
 
 TOOLS = ("Xvfb", "xdotool")
 pytestmark = pytest.mark.skipif(

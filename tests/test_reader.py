@@ -21,12 +21,12 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from activity.errors import UserError
-from activity.prediction.backends import USUAL_FPS, usable_fps
-from activity.prediction.backends.pictures import PictureBackend
-from activity.prediction.reader import VideoReader
 from activity.prediction.report import _loss
-from activity.prediction.stop import Stop
 from activity.quiet.opencv import cv2
+from activity.video.backends import USUAL_FPS, usable_fps
+from activity.video.backends.pictures import PictureBackend
+from activity.video.reader import VideoReader
+from activity.video.stop import Stop
 
 FIELDS = "flags=+ilme+ildct"
 LOSSLESS = "qp=0"
@@ -363,7 +363,7 @@ def camera(monkeypatch: pytest.MonkeyPatch, clip: Path, fps: float = 25.0) -> It
 
     with monkeypatch.context() as patched:
         patched.setattr(cv2, "VideoCapture", Camera)
-        patched.setattr("activity.prediction.reader.RECONNECT_PAUSES", (0.01, 0.01))
+        patched.setattr("activity.video.reader.RECONNECT_PAUSES", (0.01, 0.01))
         yield opened
 
 
@@ -654,7 +654,7 @@ def test_what_is_no_video_is_refused(tmp_path: Path) -> None:
 
 def test_the_reader_needs_no_model_code() -> None:
     program = (
-        "import sys, activity.prediction.reader\n"
+        "import sys, activity.video.reader\n"
         "print(*{'tensorflow', 'keras', 'openvino', 'sklearn', 'matplotlib'} & sys.modules.keys())"
     )
     done = subprocess.run(

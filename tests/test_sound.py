@@ -16,11 +16,11 @@ import pytest
 from av import AudioStream, VideoStream
 from conftest import write_clip
 
-from activity.prediction.backends import Sound
-from activity.prediction.reader import VideoReader
 from activity.prediction.smoothing import Prediction
 from activity.prediction.sound import PLAYED
 from activity.prediction.writer import video_writer
+from activity.video.backends import Sound
+from activity.video.reader import VideoReader
 
 FPS, SECONDS, FLASH = 25, 2.0, 1.0
 FRAME = 1 / FPS

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from activity.errors import UserError
-from activity.prediction.sources import (
+from activity.video.sources import (
     camera_number,
     find_sources,
     is_address,

@@ -19,12 +19,12 @@ from matplotlib.transforms import Bbox
 from activity import figures
 from activity.figures import name_box
 from activity.prediction.curves import COLUMNS, Curves
-from activity.prediction.reader import Frame
 from activity.prediction.settings import UNCERTAIN
 from activity.prediction.smoothing import Prediction
 from activity.prediction.summary import ClipSummary, Segment
 from activity.prediction.timeline import save_timeline
 from activity.quiet.opencv import cv2
+from activity.video.reader import Frame
 
 LABELS = ["a", "b"]
 MANY = [f"class {index:02d}" for index in range(25)]

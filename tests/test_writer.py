@@ -15,12 +15,12 @@ from footage import Footage
 from activity.errors import UserError
 from activity.files import check_output
 from activity.prediction import writer as writer_module
-from activity.prediction.backends import Colour, Format
-from activity.prediction.reader import Frame, VideoReader
 from activity.prediction.smoothing import Prediction
 from activity.prediction.sound import join
 from activity.prediction.writer import video_writer
 from activity.quiet.opencv import cv2
+from activity.video.backends import Colour, Format
+from activity.video.reader import Frame, VideoReader
 
 PREDICTION = Prediction("a", "a", np.ones(1), np.ones(1))
 PLAIN = Format(25.0, 25.0, Fraction(1, 12_800))

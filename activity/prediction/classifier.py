@@ -9,7 +9,7 @@ from activity.engine import Engine, load_engine
 from activity.errors import UserError
 from activity.label_file import NONE_OF_THESE
 from activity.model_file import read_card
-from activity.prediction.reader import Frame
+from activity.video.reader import Frame
 
 
 class Classifier:

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from activity.prediction.reader import Frame
 from activity.prediction.settings import UNCERTAIN
 from activity.prediction.smoothing import Prediction
 from activity.prediction.summary import Segment
+from activity.video.reader import Frame
 
 COLUMNS = 2048  # about twice what a picture has pixels for
 FINEST = 0.001  # seconds of a column, at first

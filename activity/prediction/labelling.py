@@ -5,11 +5,11 @@ from contextlib import closing
 
 from activity.engine import Engine
 from activity.prediction.classifier import Classifier
-from activity.prediction.reader import HALF_A_MILLISECOND, Frame, VideoReader
 from activity.prediction.settings import LOOK_AHEAD, Settings
 from activity.prediction.sight import see
 from activity.prediction.smoothing import Prediction, smooth
 from activity.streams import latest, prefetch
+from activity.video.reader import HALF_A_MILLISECOND, Frame, VideoReader
 
 # Frames that wait between two stages: enough to smooth them out, few enough to fit in memory.
 AHEAD = 3

@@ -9,8 +9,8 @@ from activity.errors import UserError
 from activity.files import PICTURES, check_output
 
 if TYPE_CHECKING:
-    from activity.prediction.reader import Frame
     from activity.prediction.smoothing import Prediction
+    from activity.video.reader import Frame
 
 # What the name of each kind may end in; the first is for files whose names are not given.
 ENDINGS = {

@@ -15,9 +15,9 @@ from urllib.parse import quote
 from activity.errors import UserError
 from activity.files import written_whole
 from activity.prediction.curves import OTHERS, PALETTE, Curves
-from activity.prediction.reader import VideoReader
 from activity.prediction.summary import Segment
 from activity.quiet.opencv import cv2
+from activity.video.reader import VideoReader
 
 if TYPE_CHECKING:
     from activity.prediction.report import ClipResult

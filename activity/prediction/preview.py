@@ -5,11 +5,11 @@ import sys
 import time
 from typing import Self
 
-from activity.prediction.reader import Frame
 from activity.prediction.smoothing import Prediction
-from activity.prediction.sources import source_title
-from activity.prediction.stop import Stop
 from activity.quiet.opencv import cv2
+from activity.video.reader import Frame
+from activity.video.sources import source_title
+from activity.video.stop import Stop
 
 
 class Preview:

@@ -9,12 +9,12 @@ from activity.errors import UserError, print_error
 from activity.prediction.classifier import Classifier
 from activity.prediction.outputs import Outputs
 from activity.prediction.page import Index
-from activity.prediction.reader import VideoReader
 from activity.prediction.settings import Settings
-from activity.prediction.sources import shown
 from activity.prediction.summary import ClipSummary
 from activity.prediction.table import ClipTable
 from activity.text import printable
+from activity.video.reader import VideoReader
+from activity.video.sources import shown
 
 NEGLIGIBLE = 0.02  # of a clip's duration
 

@@ -5,10 +5,10 @@ from collections.abc import Callable, Iterable, Iterator
 import numpy as np
 
 from activity.model_file import ModelCard
-from activity.prediction.reader import HALF_A_MILLISECOND, Frame
 from activity.prediction.settings import Settings
 from activity.preprocessing import resize
 from activity.quiet.opencv import cv2
+from activity.video.reader import HALF_A_MILLISECOND, Frame
 
 LOOKS_A_SECOND = 5.0  # of the stride "auto": as fine as smoothing needs it (docs/smoothing.md)
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from activity.prediction.reader import Frame
 from activity.prediction.settings import UNCERTAIN, Settings
+from activity.video.reader import Frame
 
 # What the hidden Markov model takes for granted; docs/smoothing.md has what other values give.
 ACTIVITY_SECONDS = 10.0  # how long an activity lasts, on average

@@ -8,9 +8,9 @@ from itertools import chain, groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from activity.prediction.backends import Sound
-from activity.prediction.backends.pyav import demux, open_container
 from activity.quiet.pyav import av
+from activity.video.backends import Sound
+from activity.video.backends.pyav import demux, open_container
 
 if TYPE_CHECKING:
     from av import AudioFrame, AudioStream, Packet

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from activity.prediction.reader import Frame
 from activity.prediction.smoothing import Prediction
+from activity.video.reader import Frame
 
 
 @dataclass(frozen=True)

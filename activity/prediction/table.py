@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from activity.files import written_whole
-from activity.prediction.reader import Frame
 from activity.prediction.smoothing import Prediction
-from activity.prediction.sources import shown
+from activity.video.reader import Frame
+from activity.video.sources import shown
 
 if TYPE_CHECKING:
     from activity.prediction.report import ClipResult

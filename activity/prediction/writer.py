@@ -11,12 +11,12 @@ import numpy as np
 
 from activity.errors import UserError
 from activity.files import written_whole
-from activity.prediction.backends import Colour, Format
-from activity.prediction.reader import Frame
 from activity.prediction.smoothing import Prediction
 from activity.prediction.sound import join
 from activity.quiet.opencv import cv2
 from activity.quiet.pyav import av
+from activity.video.backends import Colour, Format
+from activity.video.reader import Frame
 
 Interpolation = av.video.reformatter.Interpolation
 

@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from activity.prediction.backends import (
+from activity.quiet.opencv import cv2
+from activity.quiet.pyav import Discard, av
+from activity.video.backends import (
     CLOCK,
     DAMAGED_PACKETS,
     Colour,
@@ -24,9 +26,7 @@ from activity.prediction.backends import (
     Sound,
     usable_fps,
 )
-from activity.prediction.sources import is_address
-from activity.quiet.opencv import cv2
-from activity.quiet.pyav import Discard, av
+from activity.video.sources import is_address
 
 if TYPE_CHECKING:
     from av import Packet, VideoFrame

@@ -9,18 +9,18 @@ from typing import Self
 import numpy as np
 
 from activity.errors import UserError, cannot_be_read
-from activity.prediction.backends import USUAL_FPS, Backend, NoFrameError, Picture, Pool
-from activity.prediction.backends.opencv import OpenCVBackend
-from activity.prediction.backends.pictures import PictureBackend
-from activity.prediction.backends.pyav import PyAVBackend
-from activity.prediction.sources import (
+from activity.text import is_utf8
+from activity.video.backends import USUAL_FPS, Backend, NoFrameError, Picture, Pool
+from activity.video.backends.opencv import OpenCVBackend
+from activity.video.backends.pictures import PictureBackend
+from activity.video.backends.pyav import PyAVBackend
+from activity.video.sources import (
     camera_number,
     is_address,
     numbered_pictures,
     shown,
 )
-from activity.prediction.stop import Stop
-from activity.text import is_utf8
+from activity.video.stop import Stop
 
 RECONNECT_PAUSES = (1.0, 2.0, 4.0)  # seconds before each attempt
 # Times are printed to the millisecond, and have to mean the same frame when they are given back.

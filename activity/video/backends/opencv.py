@@ -4,7 +4,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from activity.prediction.backends import (
+from activity.quiet.opencv import cv2
+from activity.video.backends import (
     CLOCK,
     DAMAGED_PACKETS,
     Format,
@@ -12,7 +13,6 @@ from activity.prediction.backends import (
     Pool,
     usable_fps,
 )
-from activity.quiet.opencv import cv2
 
 
 class OpenCVBackend:

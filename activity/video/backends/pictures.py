@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from activity.prediction.backends import Format, Pool
 from activity.quiet.opencv import cv2
+from activity.video.backends import Format, Pool
 
 
 class PictureBackend:

@@ -1,0 +1,1 @@
+"""Frames of videos, for training and prediction."""
