@@ -33,7 +33,7 @@ from activity.cli import (
 )
 from activity.errors import UserError
 from activity.files import check_distinct, save_json
-from activity.label_file import NONE_OF_THESE, load_labels
+from activity.label_file import NONE_OF_THESE, UNCERTAIN, load_labels
 from activity.text import printable
 
 with one_line_errors():  # OpenCV may lack libraries of the system
@@ -45,7 +45,7 @@ with one_line_errors():  # OpenCV may lack libraries of the system
     from activity.prediction.page import index_of, save_page
     from activity.prediction.preview import Preview
     from activity.prediction.report import ClipResult, RunReport, json_record
-    from activity.prediction.settings import LOOK_AHEAD, SMOOTHERS, UNCERTAIN, Settings
+    from activity.prediction.settings import LOOK_AHEAD, SMOOTHERS, Settings
     from activity.prediction.smoothing import Prediction
     from activity.prediction.summary import ClipSummary
     from activity.prediction.table import FrameTable, clip_table, frame_table

@@ -1,10 +1,10 @@
-"""Train a classifier of activities from folders of images.
+"""Train a classifier of activities from folders of pictures and videos.
 
     python train.py --dataset DIR --model model/activity.keras --label-bin model/lb.pickle
 
-DIR holds one folder of images a class. Each image and its augmented views go through a frozen
-network once, ResNet50 or another that was trained on ImageNet; a new head is trained on the
-features, and both become one model.
+DIR holds one folder a class; a table, `--segments`, may say more. Each picture, or frame of a
+video, and its augmented views go through a frozen network once, ResNet50 or another that was
+trained on ImageNet; a new head is trained on the features, and both become one model.
 
 From Python, `train` does the same; `activity.training.settings` has the hyper-parameters.
 """
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from activity.training.calibration import Calibration
     from activity.training.dataset import Dataset, Picture
     from activity.training.mistakes import Mistake
+    from activity.training.split import Parts
 
 LABELS = ["football", "tennis", "weight_lifting"]
 LOW_ACCURACY = 0.8
@@ -51,6 +52,7 @@ NO_NETWORK_HINT = (
     "take --base efficientnet_lite2, whose weights come along, or give the path of a file of "
     "ResNet50 weights without top"
 )
+MOST_NAMES = 4  # of pictures that are much the same, or much the same trouble
 PACKAGES = ("tensorflow", "keras", "openvino", "nncf", "cv2", "sklearn", "numpy")
 
 
@@ -61,7 +63,7 @@ class TrainingFiles:
     model: Path = Path("model/activity.keras")
     label_bin: Path = Path("model/lb.pickle")  # the class names, a pickled LabelBinarizer
     plot: Path = Path("plot.png")  # the curves of accuracy and loss
-    errors: Path | None = None  # a sheet of the test images with a wrong label
+    errors: Path | None = None  # a sheet of the pictures with a wrong label
     cache: Path = Path(".cache/features.sqlite")  # features of earlier runs, read as well
 
     @property
@@ -73,6 +75,11 @@ class TrainingFiles:
     def record(self) -> Path:
         """What went into the run and what came out of it."""
         return self.model.with_suffix(".json")
+
+    @property
+    def frames(self) -> Path:
+        """The folder beside the cache for frames of videos, safe to delete as well."""
+        return self.cache.with_name(f"{self.cache.stem}_frames")
 
     def options(self) -> list[tuple[str, Path]]:
         """Return each file with what asks for it on the command line."""
@@ -101,52 +108,76 @@ def train(
     *,
     labels: Sequence[str] = LABELS,
     none: Sequence[Path] = (),
+    tables: Sequence[Path] = (),
     strict: bool = False,
 ) -> dict[str, Any]:
     """Train on the folders named `labels` (["all"]: every one) in `folder`; return the record.
 
-    The folders in `none` hold pictures of other things, a class of their own. If `strict`, a file
-    that does not decode is an error. Raises `UserError` for what is unusable.
+    The folders in `none` hold other things, a class of their own. CSV `tables` say which files, or
+    parts of videos, show what. If `strict`, a file that does not decode is an error. Raises
+    `UserError` for what is unusable.
     """
     # TensorFlow takes seconds to import, and who mistypes an option should not wait for it.
-    from activity.training import conversion, dataset, evaluation, mistakes
+    from activity.training import conversion, evaluation, mistakes
 
     started = time.monotonic()
     files.check()
-    data = dataset.load(dataset.find_files(folder, labels, none))
-    print_dataset(data, strict)
-    train_part, test_part = dataset.split(data, settings)
-
-    fitted = fit(train_part, test_part, data.labels, files.cache, settings)
+    data, parts = find_data(folder, files.frames, settings, labels, none, tables, strict)
+    fitted = fit(parts, data.labels, files.cache, settings)
     model, history, sureness, probabilities = fitted
     size, shares = BASES[settings.base].input_size, (sureness.unknown_below, sureness.mean_noticed)
     card = ModelCard(tuple(data.labels), settings.resize, size, *shares)
-    scores = evaluation.evaluate(test_part, probabilities, card.labels)
-    wrong = mistakes.find_mistakes(test_part, probabilities, card.labels)
-    print_verdict(scores["accuracy"], wrong, len(test_part), files)
+    scores = evaluation.evaluate(parts.test, probabilities, card.labels)
+    wrong = mistakes.find_mistakes(parts, probabilities, sureness.held_out, card.labels)
+    print_verdict(scores["accuracy"], wrong, len(parts.test), files)
     print_sureness(sureness)
 
     save_labels(card.labels, files.label_bin)
     save_model(model, files.model, card)
-    copy = conversion.openvino_copy(model, train_part, card, settings)
+    copy = conversion.openvino_copy(model, parts.train, card, settings)
     save_openvino_model(copy, files.openvino, card)
-    copy_scores = evaluation.compare_copy(files.openvino, test_part, probabilities, card, settings)
-    evaluation.save_plot(history, test_part, probabilities, card.labels, files.plot)
+    copy_scores = evaluation.compare_copy(files.openvino, parts.test, probabilities, card, settings)
+    evaluation.save_plot(history, parts.test, probabilities, card.labels, files.plot)
     if files.errors:
-        mistakes.save_contact_sheet(wrong, len(test_part), card, files.errors)
-    arguments = {"dataset": folder, "labels": labels, "none": none, "strict": strict}
-    record: dict[str, Any] = {"arguments": arguments | asdict(files) | asdict(settings)}
-    record |= {"data": data.record(), "training_images": len(train_part), "history": history}
-    record |= {"calibration": sureness.record(), "test": scores, "copy_test": copy_scores}
+        mistakes.save_contact_sheet(wrong, card, files.errors)
+    arguments = {"dataset": folder, "labels": labels, "none": none, "segments": tables}
+    arguments |= {"strict": strict} | asdict(files) | asdict(settings)
+    record: dict[str, Any] = {"arguments": arguments, "data": data.record()}
+    record |= {"split": parts.record(), "history": history, "calibration": sureness.record()}
+    record |= {"test": scores, "copy_test": copy_scores}
     record |= {"mistakes": [mistake.record() for mistake in wrong], "versions": versions()}
     record |= {"seconds": round(time.monotonic() - started, 1)}
     save_json(record, files.record)
     return record
 
 
+def find_data(
+    folder: Path,
+    frames: Path,
+    settings: Settings,
+    labels: Sequence[str],
+    none: Sequence[Path],
+    tables: Sequence[Path],
+    strict: bool,
+) -> "tuple[Dataset, Parts]":
+    """Find what there is to learn from, and split it; say what deserves a look.
+
+    Frames of videos are kept in the folder `frames`. For the other arguments see `train`.
+    """
+    from activity.training import dataset, layout
+    from activity.training.split import split
+
+    annotations = layout.find_annotations(folder, labels, none, tables)
+    data = dataset.load(annotations, frames, () if list(labels) == layout.ALL else labels)
+    print_dataset(data, strict)
+    parts = split(data, settings)
+    for remark in parts.remarks:
+        print(remark)
+    return data, parts
+
+
 def fit(
-    train_part: "Sequence[Picture]",
-    test_part: "Sequence[Picture]",
+    parts: "Parts",
     labels: Sequence[str],
     cache: Path,
     settings: Settings,
@@ -162,10 +193,10 @@ def fit(
     base = build_base(settings)
     with closing(FeatureCache(cache)) as features:
         extractor = backbone.FeatureExtractor(base, features, settings)
-        batches = head.compute_features(extractor, train_part, test_part, labels, settings)
+        batches = head.compute_features(extractor, parts.train, parts.test, labels, settings)
         trained, history = head.train_head(*batches, settings)
         predict = partial(head.predict_with_another_head, extractor, settings)
-        sureness = calibration.calibrate(train_part, settings, predict)
+        sureness = calibration.calibrate(parts.train, settings, predict)
         head.cool(trained, sureness.temperature)
         probabilities = trained.predict(batches[1], verbose=0)
     return head.assemble(base, trained), history, sureness, probabilities
@@ -187,17 +218,28 @@ def print_dataset(data: "Dataset", strict: bool) -> None:
     If `strict`, raise `UserError` where one of them cannot be decoded.
     """
     widest = max(len(label) for label in ["class", *data.labels])
-    print(f"{'class':{widest}}   files  decoded  distinct")
+    print(f"{'class':{widest}}   files  pictures  scenes")
     for label in data.labels:
-        found, decoded, distinct = data.count(label)
-        print(f"{label:{widest}}  {found:6d}  {decoded:7d}  {distinct:8d}")
+        files, pictures, scenes = data.count(label)
+        print(f"{label:{widest}}  {files:6d}  {pictures:8d}  {scenes:6d}")
     for file in data.skipped:
         print(f"skipped {str(file.path)!r}: {file.reason}")
-    for pictures in data.in_two_classes():
-        print(f"the same picture in two classes: {', '.join(repr(str(p.path)) for p in pictures)}")
+    for where, groups in (
+        ("two classes", data.in_two_classes()),
+        ("training and test part", data.in_two_parts()),
+    ):
+        for same in groups:
+            print(f"the same picture in {where}: {names_of(same)}")
     if strict and data.skipped:
         count = "1 file" if len(data.skipped) == 1 else f"{len(data.skipped)} files"
         raise UserError(f"{count} cannot be decoded (--strict); remove what is named above")
+
+
+def names_of(pictures: "Sequence[Picture]") -> str:
+    """Return the names of equal pictures; there may be hundreds, of a camera that does not move."""
+    names = ", ".join(repr(str(picture)) for picture in pictures[:MOST_NAMES])
+    more = len(pictures) - MOST_NAMES
+    return names if more <= 0 else f"{names} and {more} more"
 
 
 def print_verdict(
@@ -205,8 +247,15 @@ def print_verdict(
 ) -> None:
     """Say how many of the test images are wrong, and what to do about it."""
     if mistakes:
-        look = "" if files.errors else ", --errors FILE.png shows them"
-        print(f"{len(mistakes)} of {total} have a wrong label: {files.record} lists them{look}")
+        tested = sum(mistake.tested for mistake in mistakes)
+        print(f"{tested} of {total} have a wrong label")
+        look = "" if files.errors else ", and --errors FILE.png shows them"
+        print(
+            f"of both parts {len(mistakes)}, from models that did not see the pictures; "
+            f"{files.record} lists them{look}. Perhaps in the wrong folder:"
+        )
+    for mistake in mistakes[:MOST_NAMES]:
+        print(f"  {mistake}")
     if accuracy < LOW_ACCURACY:
         print(LOW_ACCURACY_HINT)
 
@@ -235,9 +284,13 @@ def main() -> int:
     )  # fmt: skip
     named = [("--dataset", args.dataset), ("--labels", "labels"), ("--weights", "weights")]
     named += [("--none", folder) for folder in args.none]
+    named += [("--segments", table) for table in args.segments]
     with options_named([*named, *files.options()]):
         check(args, files)
-        train(args.dataset, files, settings, labels=args.labels, none=args.none, strict=args.strict)
+        train(
+            args.dataset, files, settings,
+            labels=args.labels, none=args.none, tables=args.segments, strict=args.strict,
+        )  # fmt: skip
     written = (files.model, files.openvino, files.label_bin, files.plot, files.errors)
     for path in filter(None, (*written, files.record)):
         print(f"wrote {path}")
@@ -253,6 +306,8 @@ def check(args: argparse.Namespace, files: TrainingFiles) -> None:
     for folder in args.none:
         if not folder.is_dir():
             raise UserError(f"{folder} is not a folder; name one with pictures", folder)
+    for table in args.segments:
+        check_input(table, "name a table in CSV")
     check_distinct([*files.options(), ("--weights", Path(args.weights))])
     files.check()
     if args.weights != IMAGENET:
@@ -265,15 +320,20 @@ def check(args: argparse.Namespace, files: TrainingFiles) -> None:
 # fmt: off
 def parse_args() -> argparse.Namespace:
     """Read the command line."""
-    parser = Parser("Train a classifier of activities from folders of images.")
+    parser = Parser("Train a classifier of activities from folders of pictures and videos.")
     add = parser.add_argument_group("data").add_argument
     add("-d", "--dataset", type=Path, required=True, metavar="DIR",
-        help="folder that holds a folder of images for each class, at any depth")
+        help="folder that holds a folder of pictures and videos for each class; or such folders in "
+        "folders called train, val and test, any two of them, which are the split then")
     add("--labels", nargs="+", default=LABELS, metavar="NAME",
         help=f"folders to take as classes, or 'all' (default: {' '.join(LABELS)})")
     add("--none", nargs="+", type=Path, default=[], metavar="FOLDER",
-        help="folders with pictures of other things, at any depth: they become a class, "
+        help="folders with pictures and videos of other things, at any depth: they become a class, "
         f"'{NONE_OF_THESE}', and so does a class folder called 'none'")
+    add("--segments", nargs="+", type=Path, default=[], metavar="FILE.csv",
+        help="tables that say which files, or which parts of videos, show what, as the page of "
+        "predict_video.py hands them on: columns file, label, and if wanted start and end in "
+        "seconds, split (train or test), site (what is from one stands in one part)")
     add("--strict", action="store_true",
         help="stop if a file cannot be decoded, instead of skipping it")
     add = parser.add_argument_group("files to write").add_argument
@@ -285,9 +345,11 @@ def parse_args() -> argparse.Namespace:
     add("-p", "--plot", type=file_path, default=TrainingFiles.plot, metavar="FILE",
         help="the curves of accuracy and loss (default: %(default)s)")
     add("--errors", type=file_path, metavar="FILE",
-        help="contact sheet of the test images that get a wrong label, .png, .pdf or .svg")
+        help="contact sheet of the pictures that are probably in the wrong folder and of the test "
+        "images that get a wrong label, .png, .pdf or .svg")
     add("--cache", type=file_path, default=TrainingFiles.cache, metavar="FILE",
-        help="features of earlier runs, safe to delete (default: %(default)s)")
+        help="features of earlier runs; frames of videos are kept beside it; safe to delete "
+        "(default: %(default)s)")
     add = parser.add_argument_group("training").add_argument
     add("--base", choices=BASES, default=Settings.base,
         help="network that the pictures go through: the tutorial's, or a smaller, faster and more "

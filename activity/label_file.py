@@ -19,6 +19,7 @@ from activity.files import check_input, written_whole
 from activity.text import one_line
 
 NONE_OF_THESE = "none of these"  # the name of the class that the other classes are not
+UNCERTAIN = "uncertain"  # stands for a label where none is probable enough
 UNPRINTABLE = ("Cc", "Cs", "Zl", "Zp")  # control characters, halves of characters, line breaks
 
 

@@ -1,4 +1,6 @@
-"""Text from elsewhere (names of files and classes, messages of libraries), made safe to show."""
+"""Text from elsewhere (names of files and classes, messages of libraries), shown and sorted."""
+
+import re
 
 
 def printable(text: object) -> str:
@@ -27,3 +29,9 @@ def one_line(error: Exception) -> str:
     # OpenVINO ends with what happened, after the places in its source; the others begin with it.
     line = lines[-1] if lines[0].startswith("Exception from ") else lines[0]
     return printable(line[:300])
+
+
+def natural_order(name: str) -> list[tuple[str, int]]:
+    """Return a key that sorts 9.png before 10.png."""
+    parts = re.findall(r"(\D*)(\d*)", name)
+    return [(text, int(number or -1)) for text, number in parts]

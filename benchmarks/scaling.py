@@ -17,8 +17,9 @@ from matplotlib.figure import Figure
 
 from activity.quiet.opencv import cv2
 from activity.streams import parallel_map
-from activity.training import dataset
+from activity.training import dataset, layout
 from benchmarks.processes import processor, run_training
+from train import TrainingFiles
 
 
 def changed(picture: dataset.Picture, number: int) -> np.ndarray:
@@ -56,7 +57,9 @@ def main() -> None:
     parser.add_argument("--plot", type=Path, required=True)
     args = parser.parse_args()
 
-    pictures = dataset.load(dataset.find_files(args.dataset, ["all"])).pictures
+    pictures = dataset.load(
+        layout.find_annotations(args.dataset, layout.ALL), TrainingFiles().frames
+    ).pictures
     # Shuffled, so that a small set has all classes.
     order = np.random.default_rng(0).permutation(len(pictures))
     pictures = [pictures[index] for index in order]

@@ -16,12 +16,14 @@ from sklearn.model_selection import StratifiedGroupKFold
 from tqdm import tqdm
 
 from activity.quiet.keras import keras
-from activity.training import dataset
+from activity.training import dataset, layout
 from activity.training.backbone import FeatureExtractor, build_backbone
 from activity.training.bases import BASES, IMAGENET
 from activity.training.feature_cache import FeatureCache
 from activity.training.head import build_head
 from activity.training.settings import Settings
+from activity.training.split import split
+from train import TrainingFiles
 
 FOLDS = 4
 BATCH_SIZE = 128
@@ -96,8 +98,8 @@ def main() -> None:
     args = parser.parse_args()
 
     settings = Settings(base=args.base, seed=args.seed)
-    data = dataset.load(dataset.find_files(args.dataset, ["all"]))
-    pictures, _ = dataset.split(data, settings)
+    data = dataset.load(layout.find_annotations(args.dataset, layout.ALL), TrainingFiles().frames)
+    pictures = split(data, settings).train
     labels = sorted({picture.label for picture in pictures})
     truth = np.array([labels.index(picture.label) for picture in pictures])
     cache = FeatureCache(args.cache)

@@ -15,8 +15,10 @@ import numpy as np
 
 from activity.quiet.keras import keras, tf
 from activity.quiet.opencv import cv2
-from activity.training import dataset
+from activity.training import dataset, layout
 from activity.training.settings import Settings
+from activity.training.split import split
+from train import TrainingFiles
 
 EPOCHS = 50
 BATCH_SIZE = 32
@@ -60,9 +62,9 @@ def main() -> None:
     args = parser.parse_args()
 
     started = time.monotonic()
-    data = dataset.load(dataset.find_files(args.dataset, ["all"]))
-    train, test = dataset.split(data, Settings())
-    needed = train[: BATCH_SIZE * args.steps]
+    data = dataset.load(layout.find_annotations(args.dataset, layout.ALL), TrainingFiles().frames)
+    parts = split(data, Settings())
+    needed = parts.train[: BATCH_SIZE * args.steps]
     images = np.stack(
         [cv2.resize(dataset.read_picture(picture), (INPUT_SIZE, INPUT_SIZE)) for picture in needed]
     )
@@ -91,7 +93,9 @@ def main() -> None:
     model.evaluate(batches, steps=args.steps // 2, verbose=0)
     test_step = (time.monotonic() - started) / (args.steps // 2)
 
-    epoch = -(-len(train) // BATCH_SIZE) * step + -(-len(test) // BATCH_SIZE) * test_step
+    epoch = (
+        -(-len(parts.train) // BATCH_SIZE) * step + -(-len(parts.test) // BATCH_SIZE) * test_step
+    )
     print(f"{step:.2f} s a training step, {test_step:.2f} s a test step, {epoch:.0f} s an epoch")
     print(f"{EPOCHS} epochs take {loading + EPOCHS * epoch:.0f} s")
 

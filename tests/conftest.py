@@ -8,6 +8,7 @@ import io
 import math
 import os
 import re
+import shutil
 import subprocess
 import sys
 import time
@@ -22,6 +23,7 @@ from hypothesis import settings
 from activity import cli
 from activity.prediction.classifier import Classifier
 from activity.quiet.opencv import cv2
+from activity.training import dataset, layout
 from activity.video.reader import Frame, VideoReader
 
 # A slow machine is no failure. `make test-all` takes the thorough one.
@@ -122,6 +124,20 @@ def dataset_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for seed in range(16):
             cv2.imwrite(str(folder / label / f"{seed}.png"), picture(label, seed))
     return folder
+
+
+@pytest.fixture
+def folder(tmp_path: Path, dataset_folder: Path) -> Path:
+    """Copy the small data set, to be changed by a test."""
+    return Path(shutil.copytree(dataset_folder, tmp_path / "data"))
+
+
+def load(
+    folder: Path, labels: Sequence[str] = tuple(COLOURS), tables: Sequence[Path] = ()
+) -> dataset.Dataset:
+    """Load the data set in a folder; frames of videos go beside it."""
+    annotations = layout.find_annotations(folder, labels, tables=tables)
+    return dataset.load(annotations, folder.with_name("frames"))
 
 
 @pytest.fixture(scope="session")

@@ -19,7 +19,9 @@ from PIL import Image
 
 from activity.errors import UserError
 from activity.quiet.opencv import MAX_IMAGE_PIXELS, cv2
-from activity.training import augmentation, dataset
+from activity.training import augmentation, dataset, layout
+from activity.training.annotations import Annotation
+from activity.training.dataset import _scan
 from activity.training.images import decode_image
 
 UNDECODABLE = "is no image of at most 65,000,000 pixels that OpenCV can decode"
@@ -51,9 +53,9 @@ def decode(encoded: bytes) -> np.ndarray:
 
 def reason(path: Path) -> str:
     """Return why a file of the class 'tennis' is skipped."""
-    (skipped,) = dataset.load([(path, "tennis")]).skipped
-    assert (skipped.path, skipped.label) == (path, "tennis")
-    return skipped.reason
+    found = _scan([Annotation(path, "tennis")], path.parent)
+    assert isinstance(found, str)
+    return found
 
 
 def make_socket(path: Path) -> None:
@@ -103,7 +105,7 @@ def test_a_picture_that_changes_during_the_run_is_an_error_in_one_line(
 ) -> None:
     path = tmp_path / "x.png"
     path.write_bytes(encode(".png", picture("tennis", 0)))
-    (found,) = dataset.load([(path, "tennis")]).pictures
+    (found,) = dataset.load([Annotation(path, "tennis")], tmp_path).pictures
     path.write_bytes(b"")
     change(path)
     with pytest.raises(UserError, match=r"x\.png' changed during the run \(.+\); start again"):
@@ -124,9 +126,9 @@ def test_a_folder_of_everything_that_can_go_wrong(dataset_folder: Path, tmp_path
     for number, name in enumerate(names):
         # A wrong suffix does no harm.
         (folder / name).write_bytes(encode(".webp", picture("tennis", 100 + number)))
-    files = dataset.find_files(tmp_path, sorted(COLOURS))
+    files = layout.find_annotations(tmp_path, sorted(COLOURS))
     (folder / "0").unlink()
-    data = dataset.load(files)
+    data = dataset.load(files, tmp_path)
     assert {file.path.name: file.reason for file in data.skipped} == {
         "0": "No such file or directory",
         "empty.jpg": "is empty",
@@ -305,7 +307,7 @@ def test_an_animation_is_its_first_frame(kind: str) -> None:
 def test_images_a_pixel_wide_are_used_as_they_are(shape: tuple[int, int], tmp_path: Path) -> None:
     path = tmp_path / "x.png"
     path.write_bytes(encode(".png", np.full((*shape, 3), 9, np.uint8)))
-    (found,) = dataset.load([(path, "tennis")]).pictures
+    (found,) = dataset.load([Annotation(path, "tennis")], tmp_path).pictures
     image = dataset.read_picture(found)
     for rule in ("crop", "squash"):
         for index in range(3):
@@ -346,7 +348,7 @@ def test_a_cycle_of_folders_is_no_endless_search(tmp_path: Path, dataset_folder:
     folder = Path(shutil.copytree(dataset_folder, tmp_path / "data"))
     for label in COLOURS:
         (folder / label / "up").symlink_to(folder)
-    assert len(dataset.find_files(folder, ["all"])) == 48
+    assert len(layout.find_annotations(folder, ["all"])) == 48
 
 
 def test_a_class_cannot_have_a_name_that_moves_the_cursor(
@@ -355,4 +357,4 @@ def test_a_class_cannot_have_a_name_that_moves_the_cursor(
     folder = Path(shutil.copytree(dataset_folder, tmp_path / "data"))
     (folder / "tennis").rename(folder / "b\x1b[2J")
     with pytest.raises(UserError, match=r"'b\\x1b\[2J', holds a control character; rename"):
-        dataset.find_files(folder, ["all"])
+        layout.find_annotations(folder, ["all"])

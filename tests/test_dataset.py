@@ -1,32 +1,16 @@
-import shutil
+import os
 from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import COLOURS, picture, shared
-from hypothesis import given
-from hypothesis import strategies as st
+from conftest import COLOURS, load, picture, shared, write_clip
+from footage import Footage
 
 from activity.errors import UserError
-from activity.label_file import NONE_OF_THESE
 from activity.quiet.opencv import cv2
 from activity.training import dataset
-from activity.training.dataset import Dataset, Picture
+from activity.training.annotations import Annotation
 from activity.training.images import decode_image
-from activity.training.settings import Settings
-
-LABELS = list(COLOURS)
-SETTINGS = Settings()
-
-
-@pytest.fixture
-def folder(tmp_path: Path, dataset_folder: Path) -> Path:
-    """Copy the small data set, to be changed by a test."""
-    return Path(shutil.copytree(dataset_folder, tmp_path / "data"))
-
-
-def load(folder: Path, labels: list[str] | None = None) -> dataset.Dataset:
-    return dataset.load(dataset.find_files(folder, labels or LABELS))
 
 
 def test_counts_of_the_tutorials_data() -> None:
@@ -35,29 +19,6 @@ def test_counts_of_the_tutorials_data() -> None:
     assert counts == {"football": (799, 798), "tennis": (718, 718), "weight_lifting": (577, 577)}
     assert [file.path.name for file in data.skipped] == ["00000092.aspx"]
     assert {".php", ".5", ".gif", ".webp"} <= {picture.path.suffix for picture in data.pictures}
-
-
-def test_no_thumbnail_stands_on_both_sides_of_the_tutorials_split() -> None:
-    """The oracle compares exact small versions, without the groups that the split goes by."""
-    train, test = dataset.split(load(shared("data/sports3")), SETTINGS)
-
-    def small(pictures: list[Picture]) -> set[bytes]:
-        return {
-            cv2.resize(
-                dataset.read_picture(picture), (32, 32), interpolation=cv2.INTER_AREA
-            ).tobytes()
-            for picture in pictures
-        }
-
-    assert not small(train) & small(test)
-    assert len(train) + len(test) == 2093
-    assert len(test) / 2093 == pytest.approx(0.25, abs=0.005)
-
-
-def test_classes_are_folder_names_at_any_depth(folder: Path) -> None:
-    (folder / "more" / "deep").mkdir(parents=True)
-    shutil.move(folder / "tennis", folder / "more" / "deep" / "tennis")
-    assert load(folder).count("tennis") == (16, 16, 16)
 
 
 def test_images_are_known_by_content(folder: Path) -> None:
@@ -79,17 +40,7 @@ def test_what_does_not_decode_is_skipped_and_named(folder: Path) -> None:
     data = load(folder)
     assert [file.path.name for file in data.skipped] == ["broken link", "empty.jpg", "text.jpg"]
     assert data.count("tennis") == (19, 16, 16)
-    assert data.record()["classes"]["tennis"] == {"files": 19, "decoded": 16, "distinct": 16}
-
-
-def test_all_takes_every_folder(folder: Path) -> None:
-    (folder / "empty").mkdir()
-    shutil.copytree(folder / "tennis", folder / "squash")
-    for path in (folder / "squash").iterdir():
-        image = cv2.imread(str(path))
-        assert image is not None
-        cv2.imwrite(str(path), cv2.bitwise_not(image))
-    assert load(folder, ["all"]).labels == ["football", "squash", "tennis", "weight_lifting"]
+    assert data.record()["classes"]["tennis"] == {"files": 19, "pictures": 16, "scenes": 16}
 
 
 @pytest.mark.parametrize(
@@ -117,87 +68,6 @@ def test_different_pictures_are_not_grouped(folder: Path) -> None:
     assert data.in_two_classes() == []
 
 
-@given(st.lists(st.integers(0, 119), min_size=40, max_size=40), st.randoms())
-def test_no_group_is_ever_split(duplicates: list[int], random: object) -> None:
-    """Any copies of pictures, in any order: same side, nothing lost, about a quarter kept."""
-    groups = [*range(120), *duplicates]
-    random.shuffle(groups)  # type: ignore[attr-defined]
-    pictures = [
-        Picture(Path(str(index)), LABELS[group % 3], "", group)
-        for index, group in enumerate(groups)
-    ]
-    train, test = dataset.split(Dataset(pictures, []), SETTINGS)
-    assert not {picture.group for picture in train} & {picture.group for picture in test}
-    assert sorted(picture.path for picture in train + test) == sorted(p.path for p in pictures)
-    assert 0.1 < len(test) / len(pictures) < 0.4
-    assert {picture.label for picture in test} == set(LABELS)
-
-
-@pytest.mark.parametrize(
-    ("first_groups", "message"),
-    [
-        ([0, 1, 2], "'tennis' has 3 different images"),
-        # Four suffice, but the draw with seed 42 takes none of these first copies for testing.
-        ([0, 0, 1, 0, 2, 3], "'tennis' are too much alike"),
-    ],
-)
-def test_copies_do_not_make_a_class(first_groups: list[int], message: str) -> None:
-    groups = first_groups + [0] * (60 - len(first_groups))
-    tennis = [Picture(Path(str(i)), "tennis", "", group) for i, group in enumerate(groups)]
-    football = [Picture(Path(str(i)), "football", "", i) for i in range(100, 140)]
-    with pytest.raises(UserError, match=message):
-        dataset.split(Dataset(tennis + football, []), SETTINGS)
-
-
-def test_the_split_is_the_tutorials_when_nothing_repeats() -> None:
-    from sklearn.model_selection import train_test_split
-
-    pictures = [Picture(Path(str(i)), LABELS[i % 3], "", i) for i in range(90)]
-    _, expected = train_test_split(
-        pictures, test_size=0.25, stratify=[p.label for p in pictures], random_state=42
-    )
-    assert set(dataset.split(Dataset(pictures, []), SETTINGS)[1]) == set(expected)
-
-
-@pytest.mark.parametrize(
-    ("labels", "message"),
-    [
-        (["tennis", "rowing"], "'rowing' is no folder with files below"),
-        (["tennis"], "^tennis makes 1 class of .*, but a classifier needs at least two"),
-        (["tennis", "tennis"], "^'tennis' is named twice"),
-    ],
-)
-def test_wrong_labels_are_refused(folder: Path, labels: list[str], message: str) -> None:
-    with pytest.raises(UserError, match=message):
-        dataset.find_files(folder, labels)
-
-
-def test_an_empty_folder_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="all makes 0 classes"):
-        dataset.find_files(tmp_path, ["all"])
-
-
-def test_too_few_distinct_images_are_refused(folder: Path) -> None:
-    tennis = sorted((folder / "tennis").iterdir())
-    for path in tennis[3:]:
-        shutil.copyfile(tennis[0], path)
-    with pytest.raises(UserError, match="'tennis' has 3 different images"):
-        dataset.split(load(folder), SETTINGS)
-    for path in tennis[3:]:
-        path.unlink()
-    with pytest.raises(UserError, match="'tennis' has 3 files"):
-        dataset.find_files(folder, LABELS)
-
-
-def test_the_smallest_set_that_is_accepted_can_be_split(folder: Path) -> None:
-    for label in LABELS:
-        for path in sorted((folder / label).iterdir())[dataset.MIN_PICTURES :]:
-            path.unlink()
-    train, test = dataset.split(load(folder), SETTINGS)
-    assert sorted(picture.label for picture in test) == LABELS
-    assert len(train) == 9
-
-
 def test_transparent_grey_and_deep_images_become_rgb() -> None:
     for shape, kind in (((5, 7), np.uint8), ((5, 7, 4), np.uint8), ((5, 7, 3), np.uint16)):
         _, encoded = cv2.imencode(".png", np.full(shape, 9, kind))
@@ -214,28 +84,134 @@ def test_decoding_gives_red_first() -> None:
     assert image[0, 0].tolist() == [255, 0, 0]
 
 
-def test_other_things_become_a_class(folder: Path, tmp_path: Path) -> None:
-    """From folders anywhere, at any depth, and from a class folder called none."""
-    (folder / "none").mkdir()
-    for number in range(5):
-        for place in (folder / "none", tmp_path / "other" / "deep", folder / "tennis" / "balls"):
-            place.mkdir(parents=True, exist_ok=True)
-            shutil.copy(next((folder / "football").iterdir()), place / f"{number}.png")
-    other, inside = tmp_path / "other", folder / "tennis" / "balls"
-    found = dataset.find_files(folder, ["all"], [other, inside])
-    names = [path for path, label in found if label == NONE_OF_THESE]
-    assert {path.parent for path in names} == {folder / "none", other / "deep", inside}
-    assert len(names) == 15
-    assert sorted({label for _, label in found}) == sorted([*LABELS, NONE_OF_THESE])
-    assert len({path for path, _ in found}) == len(found)  # none is taken twice
-    # Not asked for, the folder called none is left out as any other.
-    assert NONE_OF_THESE not in {label for _, label in dataset.find_files(folder, LABELS)}
-    # With other things one class is enough.
-    one = dataset.find_files(folder, ["tennis"], [other])
-    assert {label for _, label in one} == {"tennis", NONE_OF_THESE}
+def write_burst(folder: Path, count: int, first: int = 1, seed: int = 500) -> None:
+    """Write pictures of one scene that changes: numbered, each a little brighter than the last."""
+    folder.mkdir(parents=True, exist_ok=True)
+    image = picture("tennis", seed).astype(int)
+    for number in range(count):
+        brighter = np.clip(image + 8 * number, 0, 255).astype(np.uint8)
+        cv2.imwrite(str(folder / f"shot_{first + number}.png"), brighter)
 
 
-def test_a_folder_without_other_things_is_refused(folder: Path, tmp_path: Path) -> None:
-    (tmp_path / "empty").mkdir()
-    with pytest.raises(UserError, match=r"empty holds 0 files of other things; add"):
-        dataset.find_files(folder, LABELS, [tmp_path / "empty"])
+def test_pictures_of_one_burst_are_one_scene(folder: Path) -> None:
+    """The first and the last are far apart, but neighbours are not, in the order of numbers."""
+    write_burst(folder / "tennis" / "burst", 12)
+    data = load(folder)
+    assert data.count("tennis") == (28, 28, 17)
+    assert data.copies == []
+    # Names that do not follow each other are no burst.
+    for number in range(1, 13, 2):
+        (folder / "tennis" / "burst" / f"shot_{number}.png").unlink()
+    (folder / "tennis" / "burst" / "shot_3a.png").write_bytes(
+        (folder / "tennis" / "3.png").read_bytes()
+    )
+    assert load(folder).count("tennis") == (23, 23, 18)
+
+
+def test_what_a_camera_sees_that_does_not_move_is_one_scene_and_all_of_it_is_kept(
+    tmp_path: Path,
+) -> None:
+    for seed, label in enumerate(("left", "right")):
+        (tmp_path / "data" / label).mkdir(parents=True)
+        for number in range(38):
+            image = picture("tennis", seed)
+            cv2.circle(image, (3 * number, 40), 5, (255, 255, 255), -1)
+            cv2.imwrite(str(tmp_path / "data" / label / f"{number}.png"), image)
+    data = load(tmp_path / "data", ["all"])
+    assert [data.count(label) for label in data.labels] == [(38, 38, 1)] * 2
+
+
+def test_frames_of_a_video_are_one_scene(folder: Path) -> None:
+    write_clip(folder / "tennis" / "film.avi", frames=40, fps=5.0)
+    data = load(folder)
+    assert data.count("tennis") == (17, 24, 17)
+    frames = [picture for picture in data.pictures if picture.video]
+    # A second apart, in the middle of seconds; frame i has the grey level 40 + 5 i.
+    assert [frame.time for frame in frames] == pytest.approx([0.6 + n for n in range(8)], abs=0.001)
+    assert {frame.video for frame in frames} == {folder / "tennis" / "film.avi"}
+    levels = [int(dataset.read_picture(frame).mean()) for frame in frames]
+    assert levels == pytest.approx([40 + 5 * (3 + 5 * n) for n in range(8)], abs=3)
+    assert str(frames[1]).endswith("tennis/film.avi 1.60 s")
+
+
+def test_frames_that_are_nearly_the_same_are_left_out(folder: Path) -> None:
+    image = picture("tennis", 99)
+    writer = cv2.VideoWriter(
+        str(folder / "tennis" / "still.avi"), cv2.VideoWriter.fourcc(*"MJPG"), 5, (128, 96)
+    )
+    for number in range(50):
+        writer.write(image if number < 40 else picture("tennis", 98))
+    writer.release()
+    frames = [picture for picture in load(folder).pictures if picture.video]
+    assert [frame.time for frame in frames] == pytest.approx([0.6, 8.6], abs=0.001)
+
+
+def test_parts_of_a_video_have_labels_of_their_own(tmp_path: Path) -> None:
+    film = write_clip(tmp_path / "film.avi", frames=40, fps=4.0)
+    rows = [
+        Annotation(film, "a", end=3.0),
+        Annotation(film, "b", start=3.0, end=3.25),  # one frame
+        Annotation(film, "a", start=8.0),
+    ]
+    data = dataset.load(rows, tmp_path / "frames")
+    frames = [(frame.label, frame.time) for frame in data.pictures]
+    assert frames == [
+        ("a", 0.5), ("a", 1.5), ("a", 2.5), ("b", 3.0), ("a", 8.5), ("a", 9.5),
+    ]  # fmt: skip
+    assert len({frame.group for frame in data.pictures}) == 1
+
+
+def test_what_is_from_one_site_is_one_scene(tmp_path: Path, dataset_folder: Path) -> None:
+    files = sorted((dataset_folder / "tennis").iterdir())
+    rows = [Annotation(path, "a", site="zoo" if n % 2 else None) for n, path in enumerate(files)]
+    groups = [picture.group for picture in dataset.load(rows, tmp_path).pictures]
+    assert len(set(groups)) == 9
+    assert len(set(groups[1::2])) == 1
+
+
+def test_videos_that_cannot_be_used_are_skipped_with_the_reason(folder: Path) -> None:
+    (folder / "tennis" / "text.mp4").write_text("no video")
+    (folder / "tennis" / "empty.mov").touch()
+    os.mkfifo(folder / "tennis" / "pipe.mkv")
+    (folder / "tennis" / "gone.avi").symlink_to("nowhere")
+    Footage().write(folder / "tennis" / "good.mp4")
+    data = load(folder)
+    assert {file.path.name: file.reason for file in data.skipped} == {
+        "empty.mov": "holds no frame that can be decoded; is it a video?",
+        "gone.avi": "No such file or directory",
+        "pipe.mkv": "is not a regular file",
+        "text.mp4": "holds no frame that can be decoded; is it a video?",
+    }
+    assert {picture.source.name for picture in data.pictures} >= {"good.mp4"}
+
+
+def test_a_class_without_a_picture_is_left_out_or_an_error(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "annotations").mkdir()
+    for name in ("a.xml", "b.xml"):
+        (folder / "annotations" / name).write_text("<xml/>")
+    data = load(folder, ["all"])
+    assert data.labels == sorted(COLOURS)
+    assert data.skipped == []
+    complaint = capsys.readouterr().err
+    assert complaint.startswith("warning: 'annotations' holds nothing that decodes (")
+    assert complaint.endswith("); it is left out\n")
+    assert complaint.count("\n") == 1
+    rows = [Annotation(folder / "annotations" / "a.xml", "tennis")]
+    with pytest.raises(UserError, match=r"^'tennis' holds nothing that decodes .*; add pictures"):
+        dataset.load(rows, folder, ["tennis"])
+
+
+def test_a_full_disk_is_not_the_fault_of_a_video(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Or the training would go on without its videos."""
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    write_clip(folder / "tennis" / "film.avi")
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(UserError, match=r"jpg could not be written \(No space left on device\)"):
+        load(folder)

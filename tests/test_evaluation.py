@@ -80,3 +80,45 @@ def test_a_plot_that_cannot_be_written_names_its_path(tmp_path: Path) -> None:
     history = {key: [0.5] for key in ("loss", "accuracy", "val_loss", "val_accuracy")}
     with pytest.raises(UserError, match=r"none/plot\.png could not be written"):
         save_plot(history, named("a"), np.eye(1), ["a"], tmp_path / "none" / "plot.png")
+
+
+def test_a_video_counts_once_and_by_the_mean_of_its_frames(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """One frame in three of a.mp4 gets a wrong label, and one in two of b.mp4, a surer one."""
+    pictures = [Picture(Path("single.png"), "a", "", 9)]
+    pictures += [Picture(Path("1.jpg"), "a", "", 0, Path("a.mp4"), time) for time in range(3)]
+    pictures += [Picture(Path("2.jpg"), "b", "", 1, Path("b.mp4"), time) for time in range(2)]
+    # A video of both classes counts for each.
+    pictures += [Picture(Path("3.jpg"), label, "", 2, Path("c.mp4")) for label in "ab"]
+    of_a = np.array([1.0, 0.9, 0.9, 0.4, 0.9, 0.4, 0.9, 0.1])
+    record = evaluate(pictures, np.stack([of_a, 1 - of_a], axis=1), ["a", "b"])
+    assert record["videos"] == {
+        "clips": 4,
+        "accuracy": 0.75,
+        "frames": 7,
+        "frame_accuracy": pytest.approx(5 / 7),
+        "wrong": [{"file": Path("b.mp4"), "label": "b", "predicted": "a"}],
+    }
+    said = capsys.readouterr().out
+    assert "of these 7 frames of 4 videos: accuracy by video 75.0%, by frame 71.4%\n" in said
+    assert "'b.mp4' is b, and taken for a\n" in said
+    assert evaluate(pictures[:1], np.eye(2)[:1], ["a", "b"])["videos"] is None
+
+
+def test_of_many_classes_the_most_confused_pairs_are_named(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    labels = [f"class {number:03d}" for number in range(300)]
+    truth = [*range(300), 5, 5, 5, 7, 7]
+    found = [*range(300), 6, 6, 6, 299, 299]
+    pictures = [Picture(Path("x.png"), labels[index], "", 0) for index in truth]
+    record = evaluate(pictures, np.eye(300)[found], labels)
+    said = capsys.readouterr().out
+    assert said.endswith(
+        "most often confused:\n"
+        "     3 class 005, taken for class 006\n"
+        "     2 class 007, taken for class 299\n\n"
+    )
+    assert len(said) < 30_000
+    assert record["confusion_matrix"][5][6] == 3

@@ -123,7 +123,7 @@ def write_plot(path: Path) -> None:
 
 def write_contact_sheet(path: Path) -> None:
     picture = Picture(ROOT / "docs" / "speed.png", "a", "", 0)
-    save_contact_sheet([Mistake(picture, "b", 0.9)], 10, CARD, path)
+    save_contact_sheet([Mistake(picture, "b", 0.9, tested=True)], CARD, path)
 
 
 def write_timeline(path: Path) -> None:

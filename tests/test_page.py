@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import BUNDLED, ROOT, run_script, wait_for
+from conftest import BUNDLED, ROOT, picture, run_script, wait_for
 from hypothesis import given
 from hypothesis import strategies as st
 from selenium import webdriver
@@ -26,6 +26,7 @@ from activity.prediction.page import Index, save_page
 from activity.prediction.report import ClipResult
 from activity.prediction.smoothing import Prediction
 from activity.prediction.summary import ClipSummary
+from activity.quiet.opencv import cv2
 from activity.video.reader import Frame
 
 DRIVER = shutil.which("chromedriver")
@@ -413,3 +414,61 @@ def test_of_several_clips_there_is_an_index(browser: webdriver.Chrome, tmp_path:
     browser.find_element("link text", "index.mp4").click()
     wait_for(lambda: browser.execute_script("return window.film?.readyState >= 2"))
     assert browser.find_element("id", "title").text == "index.mp4"
+
+
+@pytest.mark.slow
+def test_what_is_corrected_in_the_page_is_learned(
+    browser: webdriver.Chrome, downloads: Path, dataset_folder: Path, tmp_path: Path
+) -> None:
+    """Label, correct in the page, train again, label again: the film looks unlike the pictures.
+
+    In the film tennis has the colour of weight lifting, and turned round; the rest is as it was.
+    """
+    truth = [("football", 0.0), ("tennis", 4.0), ("weight_lifting", 8.0)]
+    codec = cv2.VideoWriter.fourcc(*"MJPG")
+    writer = cv2.VideoWriter(str(tmp_path / "film.avi"), codec, 5, (128, 96))
+    for number in range(60):
+        name = truth[number // 20][0]
+        image = picture("weight_lifting" if name == "tennis" else name, 100 + number)
+        writer.write(cv2.bitwise_not(image) // 4 if name == "tennis" else image)
+    writer.release()
+    shutil.copytree(dataset_folder, tmp_path / "data")
+    train = ["train.py", "-d", "data", "--base", "efficientnet_lite2", "--views", "1"]
+    predict = ["predict_video.py", "-i", "film.avi", "-o", "film.mp4", "--page", "film.html"]
+    predict += ["--smoothing", "hmm", "--overwrite", "--no-preview"]
+
+    for command in (train, predict):
+        done = run_script(*command, cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+    opened(browser, tmp_path / "film.html")
+    assert "tennis" not in [row[3] for row in downloaded(browser, downloads)[1:]]
+
+    for _, begin in truth[1:]:
+        browser.execute_script(f"seek({begin})")
+        if not browser.execute_script("return segments.some(s => s.start === time)"):
+            browser.find_element("id", "cut").click()
+    for name, begin in truth:
+        wrong = (
+            f"return segments.find(s => s.start >= {begin} && s.start < {begin} + 4 "
+            f"&& s.label !== '{name}')"
+        )
+        while segment := browser.execute_script(wrong):
+            browser.execute_script(f"seek({segment['start']})")
+            Select(browser.find_element("id", "label")).select_by_visible_text(name)
+    (downloads / "segments.csv").unlink()
+    _, *rows = downloaded(browser, downloads)
+    assert rows == [
+        ["film.avi", "0.000", "4.000", "football"],
+        ["film.avi", "4.000", "8.000", "tennis"],
+        ["film.avi", "8.000", "12.000", "weight_lifting"],
+    ]
+    shutil.copy(downloads / "segments.csv", tmp_path)
+
+    for command in ([*train, "--segments", "segments.csv"], predict):
+        done = run_script(*command, cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+    opened(browser, tmp_path / "film.html")
+    (downloads / "segments.csv").unlink()
+    _, *again = downloaded(browser, downloads)
+    assert [row[3] for row in again] == ["football", "tennis", "weight_lifting"]
+    assert [float(row[2]) for row in again] == pytest.approx([4.0, 8.0, 12.0], abs=0.4)

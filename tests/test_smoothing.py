@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from activity.prediction.settings import UNCERTAIN, Settings
+from activity.label_file import UNCERTAIN
+from activity.prediction.settings import Settings
 from activity.prediction.smoothing import (
     ACTIVITY_SECONDS,
     DOUBT,

@@ -18,8 +18,8 @@ from matplotlib.transforms import Bbox
 
 from activity import figures
 from activity.figures import name_box
+from activity.label_file import UNCERTAIN
 from activity.prediction.curves import COLUMNS, Curves
-from activity.prediction.settings import UNCERTAIN
 from activity.prediction.smoothing import Prediction
 from activity.prediction.summary import ClipSummary, Segment
 from activity.prediction.timeline import save_timeline

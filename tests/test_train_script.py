@@ -49,7 +49,7 @@ def test_writes_everything_it_promises(trained: Path) -> None:
 
 def test_says_what_it_found_and_how_good_it_got(trained: Path) -> None:
     said = (trained / "stdout").read_text()
-    assert "football            16       16        16" in said
+    assert "football            16        16      16" in said
     assert said.count("\nepoch ") == 50
     for heading in ("precision    recall  f1-score   support", "confusion matrix", "12 images"):
         assert heading in said
@@ -63,10 +63,11 @@ def test_the_record_agrees_with_what_was_said(trained: Path) -> None:
     matrix = np.array(test["confusion_matrix"])
     assert matrix.sum() == test["images"] == 12
     assert test["accuracy"] == pytest.approx(matrix.trace() / 12)
-    assert len(record["mistakes"]) == 12 - matrix.trace()
+    tested = [mistake for mistake in record["mistakes"] if mistake["part"] == "test"]
+    assert len(tested) == 12 - matrix.trace()
     assert f"test part: 12 images, accuracy {test['accuracy']:.1%}" in said
-    assert record["training_images"] == 36
-    assert record["data"]["classes"]["tennis"] == {"files": 16, "decoded": 16, "distinct": 16}
+    assert (record["split"]["training_images"], record["split"]["test_images"]) == (36, 12)
+    assert record["data"]["classes"]["tennis"] == {"files": 16, "pictures": 16, "scenes": 16}
     assert record["arguments"]["epochs"] == 50
     assert record["versions"]["activity"] == __version__
     assert set(record["versions"]) >= {"python", "tensorflow", "keras", "cv2"}
@@ -112,7 +113,7 @@ def test_other_pictures_become_a_class_that_is_trained_and_drawn(
         "--views", 1, cwd=tmp_path,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    assert "none of these       16       16        16\n" in done.stdout
+    assert "none of these       16        16      16\n" in done.stdout
     assert train.NONE_HINT not in done.stdout
     record = json.loads((tmp_path / "model/activity.json").read_text())
     assert record["calibration"]["unknown_below"] is None
@@ -149,12 +150,14 @@ def test_wrong_labels_are_listed_and_drawn(tmp_path: Path, random_weights: Path)
     assert load_labels(tmp_path / "model/lb.pickle") == ["left", "right"]
     record = json.loads((tmp_path / "model/activity.json").read_text())
     matrix = np.array(record["test"]["confusion_matrix"])
-    wrong = record["mistakes"]
+    wrong = [mistake for mistake in record["mistakes"] if mistake["part"] == "test"]
     assert len(wrong) == matrix.sum() - matrix.trace() >= 2
+    assert len(record["mistakes"]) > len(wrong)
     assert {(mistake["file"].split("/")[1], mistake["predicted"]) for mistake in wrong} <= {
         ("left", "right"), ("right", "left"),
     }  # fmt: skip
-    assert f"{len(wrong)} of 10 have a wrong label: model/activity.json lists them\n" in done.stdout
+    assert f"{len(wrong)} of 10 have a wrong label\n" in done.stdout
+    assert f"of both parts {len(record['mistakes'])}, from models" in done.stdout
     assert "that is low: look for pictures in the wrong folder" in done.stdout
     sheet = cv2.imread(str(tmp_path / "errors.png"))
     assert sheet is not None
@@ -165,11 +168,15 @@ def test_wrong_labels_are_listed_and_drawn(tmp_path: Path, random_weights: Path)
 def test_the_verdict_says_where_to_look(
     errors: Path | None, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    mistake = Mistake(Picture(Path("a.jpg"), "a", "", 0), "b", 0.9)
+    mistake = Mistake(Picture(Path("a.jpg"), "a", "", 0), "b", 0.9, tested=True)
     train.print_verdict(0.9, [mistake], 10, train.TrainingFiles(errors=errors))
-    expected = "1 of 10 have a wrong label: model/activity.json lists them"
-    expected += "" if errors else ", --errors FILE.png shows them"
-    assert capsys.readouterr().out == f"{expected}\n"
+    look = "" if errors else ", and --errors FILE.png shows them"
+    assert capsys.readouterr().out.splitlines() == [
+        "1 of 10 have a wrong label",
+        "of both parts 1, from models that did not see the pictures; model/activity.json lists "
+        f"them{look}. Perhaps in the wrong folder:",
+        "  'a.jpg' is a, and taken for b (90%)",
+    ]
     train.print_verdict(1.0, [], 10, train.TrainingFiles(errors=errors))
     assert capsys.readouterr().out == ""
 
@@ -338,7 +345,10 @@ def test_a_class_whose_images_are_all_broken_is_an_error(
         path.write_text("broken")
     done = run_script("train.py", "-d", "data", cwd=tmp_path)
     assert done.returncode == 1
-    assert "class 'tennis' has 0 different images" in done.stderr
+    assert done.stderr == (
+        "error: --labels 'tennis' holds nothing that decodes (data/tennis/0.png is no image of at "
+        "most 65,000,000 pixels that OpenCV can decode); add pictures or videos\n"
+    )
 
 
 def test_classes_are_the_defaults_of_the_tutorial() -> None:
@@ -363,7 +373,7 @@ def test_real_images_real_weights_and_real_clips(
     )
     assert done.returncode == 0, done.stderr
     record = json.loads((tmp_path / "model/activity.json").read_text())
-    assert record["training_images"] == 1567
+    assert record["split"]["training_images"] == 1567
     assert record["test"]["images"] == 526
     assert record["test"]["accuracy"] >= accuracy
     assert record["copy_test"]["same_label"] >= 0.98

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import COLOURS, shared
+from conftest import COLOURS, load, shared
 
 from activity.engine import Engine, KerasEngine, OpenVINOEngine
 from activity.errors import UserError
@@ -49,7 +49,7 @@ def base() -> keras.Model:
 
 @pytest.fixture(scope="module")
 def pictures(dataset_folder: Path) -> list[Picture]:
-    return dataset.load(dataset.find_files(dataset_folder, list(COLOURS))).pictures
+    return load(dataset_folder).pictures
 
 
 @pytest.fixture(scope="module", params=BASES)

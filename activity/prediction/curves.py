@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from activity.prediction.settings import UNCERTAIN
+from activity.label_file import UNCERTAIN
 from activity.prediction.smoothing import Prediction
 from activity.prediction.summary import Segment
 from activity.video.reader import Frame

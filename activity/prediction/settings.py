@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from typing import Literal
 
-UNCERTAIN = "uncertain"  # stands for a label where none is probable enough
 SMOOTHERS = ("mean", "hmm")  # smoothing.py has them
 LOOK_AHEAD = 5.0  # seconds; what lies further ahead changes no label (docs/smoothing.md)
 

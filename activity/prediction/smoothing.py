@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from activity.prediction.settings import UNCERTAIN, Settings
+from activity.label_file import UNCERTAIN
+from activity.prediction.settings import Settings
 from activity.video.reader import Frame
 
 # What the hidden Markov model takes for granted; docs/smoothing.md has what other values give.

@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from activity.label_file import UNCERTAIN
 from activity.prediction.curves import OTHERS, Curves
-from activity.prediction.settings import UNCERTAIN
 from activity.prediction.summary import Segment
 
 if TYPE_CHECKING:

@@ -36,6 +36,8 @@ class Calibration:
     # The share of a class's pictures that is noticed to be unknown if the class is left out of the
     # training; of a few drawn classes where there are many, and empty where too few would be left.
     noticed: dict[str, float]
+    # What heads that did not see the training part's pictures say of them: calibrated (N, classes).
+    held_out: np.ndarray | None = None
 
     @property
     def mean_noticed(self) -> float | None:
@@ -100,6 +102,7 @@ def calibrate(pictures: Sequence[Picture], settings: Settings, predict: Predict)
             for label in known
             if label in drawn and len(labels) > 2  # or one would be left
         },
+        calibrated,
     )
 
 

@@ -1,51 +1,73 @@
-"""Folders of images: what is in them, which are the same picture, and the split."""
+"""What is there to learn from: pictures and frames of videos, and which of them belong together."""
 
 import hashlib
-import os
-from collections import Counter
+import itertools
+import stat
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from activity.quiet import opencv  # noqa: F401 (imutils imports OpenCV, too)
-
-# isort: split
 import numpy as np
-from imutils.paths import list_files
+from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
-from sklearn.model_selection import train_test_split
-from sklearn.neighbors import radius_neighbors_graph
 
+from activity.cli import Progress
 from activity.errors import UserError, print_error
-from activity.label_file import NONE_OF_THESE, check_class_names
 from activity.preprocessing import resize, shrink_or_grow
 from activity.streams import parallel_map
+from activity.text import natural_order
+from activity.training.annotations import Annotation
+from activity.training.copies import THUMBNAIL_SIDE, link_equal
+from activity.training.footage import Still, keep_frames
 from activity.training.images import UnreadableImageError, read_image
-from activity.training.settings import Settings
+from activity.video.sources import VIDEO_ENDINGS
 
-# Below four, a stratified quarter of a class can be no picture at all.
-MIN_PICTURES = 4
-THUMBNAIL_SIDE = 16
-# Root mean square difference of two thumbnails, in grey levels of 255. On the sports images of the
-# tutorial a picture saved again (JPEG quality 30, WebP 50, half or 1.5 times the size) stays below
-# 2.8, the nearest pair of different pictures is 12.5 apart.
-SAME_PICTURE = 5.0
+# Root mean square differences of two thumbnails, in grey levels of 255. A frame of a video that is
+# nearer to another one would teach nothing new.
+SAME_FRAME = 2.0
+# Pictures whose names follow each other and that are nearer are of one burst or film. Neighbours in
+# the sports images of the tutorial, which come from everywhere, are at least 29 apart; frames of
+# eleven clips, a second apart, between 2 and 27 (medians).
+SAME_SCENE = 20.0
 
 
 @dataclass(frozen=True)
 class Picture:
-    """One image file that decodes."""
+    """One picture, a file or a frame of a video."""
 
-    path: Path
+    path: Path  # of its file, or of the file that the frame is kept in
     label: str
     digest: str  # of the file's bytes
-    group: int  # pictures with the same number show the same thing
+    group: int  # pictures with the same number show the same scene
+    video: Path | None = None
+    time: float = 0.0  # seconds from the first frame of the video
+    part: str | None = None  # annotations.TRAIN or TEST, where somebody says so
+    site: str | None = None  # pictures of one site are of one group
+
+    @property
+    def source(self) -> Path:
+        """The file that the user knows."""
+        return self.video or self.path
+
+    @property
+    def name(self) -> str:
+        """What to call it over a picture of it: without folders."""
+        return f"{self.source.name} {self.time:.2f} s" if self.video else self.source.name
+
+    def __str__(self) -> str:
+        return f"{self.source} {self.time:.2f} s" if self.video else str(self.source)
+
+    def record(self) -> dict[str, Any]:
+        """Return what it is, as it stands in the record of a run."""
+        time = {"time": self.time} if self.video else {}
+        return {"file": self.source, **time, "label": self.label}
 
 
 @dataclass(frozen=True)
 class SkippedFile:
-    """One file that is no picture, and why."""
+    """One file that cannot be used, and why."""
 
     path: Path
     label: str
@@ -54,110 +76,46 @@ class SkippedFile:
 
 @dataclass(frozen=True)
 class Dataset:
-    """What was found: the pictures of the wanted classes, and the files that are none."""
+    """What was found: pictures, those that are the same, and files that cannot be used."""
 
     pictures: list[Picture]
     skipped: list[SkippedFile]
+    copies: list[list[Picture]]  # groups of files that show the same picture
 
     @property
     def labels(self) -> list[str]:
         """The class names in alphabetical order, which is that of the model's outputs."""
-        used = {picture.label for picture in self.pictures}
-        return sorted(used | {file.label for file in self.skipped})
+        return sorted({picture.label for picture in self.pictures})
 
     def count(self, label: str) -> tuple[int, int, int]:
-        """Return the numbers of files, of pictures that decode and of distinct ones in a class."""
-        groups = [picture.group for picture in self.pictures if picture.label == label]
-        skipped = sum(file.label == label for file in self.skipped)
-        return len(groups) + skipped, len(groups), len(set(groups))
+        """Return the numbers of files, of pictures and frames, and of scenes in a class."""
+        pictures = [picture for picture in self.pictures if picture.label == label]
+        files = {picture.source for picture in pictures}
+        files |= {file.path for file in self.skipped if file.label == label}
+        return len(files), len(pictures), len({picture.group for picture in pictures})
 
     def in_two_classes(self) -> list[list[Picture]]:
         """Return the groups of equal pictures whose members do not agree on the class."""
-        groups: dict[int, list[Picture]] = {}
-        for picture in self.pictures:
-            groups.setdefault(picture.group, []).append(picture)
-        return [
-            members
-            for members in groups.values()
-            if len({picture.label for picture in members}) > 1
-        ]
+        return [same for same in self.copies if len({each.label for each in same}) > 1]
+
+    def in_two_parts(self) -> list[list[Picture]]:
+        """Return the groups of equal pictures that the user has put into both parts of a split."""
+        return [same for same in self.copies if len({each.part for each in same} - {None}) > 1]
 
     def record(self) -> dict[str, Any]:
         """Return the counts of each class and the files that deserve a look, for the run record."""
-        counts = ("files", "decoded", "distinct")
+        counts = ("files", "pictures", "scenes")
+        in_two = {"in_two_classes": self.in_two_classes(), "in_two_parts": self.in_two_parts()}
         return {
             "classes": {
                 label: dict(zip(counts, self.count(label), strict=True)) for label in self.labels
             },
             "skipped": [{"file": file.path, "reason": file.reason} for file in self.skipped],
-            "in_two_classes": [
-                [str(picture.path) for picture in pictures] for pictures in self.in_two_classes()
-            ],
+            **{
+                kind: [[str(picture) for picture in same] for same in groups]
+                for kind, groups in in_two.items()
+            },
         }
-
-
-def find_files(
-    folder: Path, labels: Sequence[str], none: Sequence[Path] = ()
-) -> list[tuple[Path, str]]:
-    """List the files below `folder` with their class, the name of the folder each lies in.
-
-    `labels` are the wanted classes; `["all"]` takes every folder that holds a file. A folder named
-    "none" holds things of none of them, and so do the folders in `none`, wherever they are. Hidden
-    files and folders are left out. Raises `UserError` for a class without enough files, or fewer
-    than two classes.
-    """
-    others = {path: NONE_OF_THESE for each in none for path in _files_below(each)}
-    for each in none:
-        if not any(path.is_relative_to(each) for path in others):
-            raise UserError(f"{each} holds 0 files of other things; add pictures of some", each)
-    taken = {path.absolute() for path in others}
-    found = [
-        (path, path.parent.name)
-        for path in _files_below(folder)
-        if path.parent != folder and path.absolute() not in taken
-    ]
-    if list(labels) != ["all"]:
-        found = [(path, label) for path, label in found if label in labels]
-    counts = Counter(label for _, label in found)
-    try:
-        check_class_names(list(counts))
-    except ValueError as error:
-        raise UserError(
-            f"{folder} has a class that cannot be: {error}; rename it", folder
-        ) from error
-    for label in counts if list(labels) == ["all"] else labels:
-        if labels.count(label) > 1:
-            raise UserError(f"{label!r} is named twice; name each class once", "labels")
-        if not counts[label]:
-            raise UserError(
-                f"{label!r} is no folder with files below {folder}; name the folders to take, or "
-                "'all' to take every one",
-                "labels",
-            )
-        _require_enough(label, counts[label], "files")
-    if len(counts) + bool(others) < 2:
-        raise UserError(
-            f"{' '.join(labels)} makes {len(counts)} class{'' if counts else 'es'} of {folder}, "
-            "but a classifier needs at least two; name more folders",
-            "labels",
-        )
-    named = [(path, NONE_OF_THESE if label == "none" else label) for path, label in found]
-    return named + list(others.items())
-
-
-def _files_below(folder: Path) -> list[Path]:
-    """List the files below a folder, at any depth, sorted; hidden ones are left out."""
-
-    def is_visible(path: Path) -> bool:
-        return not any(part.startswith(".") for part in path.relative_to(folder).parts)
-
-    def warn(error: OSError) -> None:
-        if is_visible(Path(error.filename)):
-            print_error("warning", f"{error.filename} is left out: {error.strerror}")
-
-    for _ in os.walk(folder, onerror=warn):
-        pass  # `list_files` passes over a folder that it may not read in silence
-    return [path for name in sorted(list_files(str(folder))) if is_visible(path := Path(name))]
 
 
 def read_picture(picture: Picture) -> np.ndarray:
@@ -175,84 +133,149 @@ def plain_images(pictures: Sequence[Picture], rule: str, size: int) -> Iterator[
     return parallel_map(lambda picture: resize(read_picture(picture), rule, size), pictures)
 
 
-def load(files: Sequence[tuple[Path, str]]) -> Dataset:
-    """Decode every file once, in parallel, and group the files that show the same picture.
+def load(annotations: Sequence[Annotation], frames: Path, required: Sequence[str] = ()) -> Dataset:
+    """Decode every file once, in parallel, and find out which pictures belong together.
 
-    One image a thread is in memory at a time, then only its thumbnail.
+    Frames of videos are kept in the folder `frames`. One file a thread is in memory at a time,
+    then only thumbnails. A class without a picture is left out with a warning; if it is `required`,
+    `UserError` is raised.
     """
-    digests, thumbnails, kept, skipped = [], [], [], []
-    for (path, label), scanned in zip(
-        files, parallel_map(_scan, (path for path, _ in files)), strict=True
-    ):
-        if isinstance(scanned, str):
-            skipped.append(SkippedFile(path, label, scanned))
-        else:
-            digest, thumbnail = scanned
-            digests.append(digest)
-            thumbnails.append(thumbnail)
-            kept.append((path, label))
-    groups = _group_equal(thumbnails)
-    return Dataset(
-        [
-            Picture(path, label, digest, int(group))
-            for (path, label), digest, group in zip(kept, digests, groups, strict=True)
-        ],
-        skipped,
-    )
+    files: dict[Path, list[Annotation]] = {}
+    for annotation in annotations:
+        files.setdefault(annotation.path, []).append(annotation)
+    pictures: list[Picture] = []
+    thumbnails: list[np.ndarray] = []
+    skipped: list[SkippedFile] = []
+    with Progress(len(files), "files") as progress:
+        for its, seen in zip(
+            files.values(), parallel_map(partial(_scan, frames=frames), files.values()), strict=True
+        ):
+            progress.update()
+            if isinstance(seen, str):
+                labels = dict.fromkeys(annotation.label for annotation in its)
+                skipped += [SkippedFile(its[0].path, label, seen) for label in labels]
+                continue
+            for picture, thumbnail in seen:
+                pictures.append(picture)
+                thumbnails.append(thumbnail)
+    usable = {picture.label for picture in pictures}
+    for label in sorted({annotation.label for annotation in annotations} - usable):
+        file = next(file for file in skipped if file.label == label)
+        what = f"{label!r} holds nothing that decodes ({file.path} {file.reason})"
+        if label in required:
+            raise UserError(f"{what}; add pictures or videos", "labels")
+        print_error("warning", f"{what}; it is left out")
+    skipped = [file for file in skipped if file.label in usable]
+    points = np.array(thumbnails, np.uint8).reshape(len(pictures), -1)
+    return _grouped(pictures, points, skipped)
 
 
-def split(data: Dataset, settings: Settings) -> tuple[list[Picture], list[Picture]]:
-    """Split into training and test part, stratified, always with the same seed.
+def _scan(
+    annotations: Sequence[Annotation], frames: Path
+) -> list[tuple[Picture, np.ndarray]] | str:
+    """Return the pictures of a file with their thumbnails; or the reason why it has none.
 
-    It is the tutorial's split, but all copies of a picture go where the first one goes, so that no
-    picture stands on both sides. Raises `UserError` if a class has too few different pictures.
+    Of frames that are nearly the same and have the same label there is the first one.
     """
-    for label in data.labels:
-        _, _, distinct = data.count(label)
-        _require_enough(label, distinct, "different images")
-    pictures = data.pictures
-    first_of = {picture.group: picture for picture in reversed(pictures)}
-    _, drawn = train_test_split(
-        pictures,
-        test_size=settings.test_share,
-        stratify=[picture.label for picture in pictures],
-        random_state=settings.split_seed,
-    )
-    test_groups = {picture.group for picture in drawn if picture is first_of[picture.group]}
-    train = [picture for picture in pictures if picture.group not in test_groups]
-    test = [picture for picture in pictures if picture.group in test_groups]
-    for label in data.labels:
-        if any(label not in {picture.label for picture in part} for part in (train, test)):
-            raise UserError(
-                f"the images of class {label!r} are too much alike to be split; add different ones"
-            )
-    return train, test
+    path = annotations[0].path
+    try:
+        if path.suffix.lower() not in VIDEO_ENDINGS - {".gif"}:
+            return [_see(annotation) for annotation in annotations]
+        if not stat.S_ISREG(path.stat().st_mode):
+            return "is not a regular file"  # a pipe would be waited for
+        stills = keep_frames(path, [(each.start, each.end) for each in annotations], frames)
+    except UnreadableImageError as error:
+        return str(error)
+    except UserError as error:
+        if error.about != str(path):  # a full disk is not the video's fault
+            raise
+        return str(error).removeprefix(f"{path} ")
+    except OSError as error:
+        if error.filename != str(path):
+            raise
+        return error.strerror or str(error)
+    seen: list[tuple[Picture, np.ndarray]] = []
+    for annotation, its in zip(annotations, stills, strict=True):
+        for still in its:
+            picture, thumbnail = _see(annotation, still)
+            if not any(
+                _difference(thumbnail, other) < SAME_FRAME
+                for before, other in seen
+                if before.label == picture.label
+            ):
+                seen.append((picture, thumbnail))
+    return seen or "has no frame at the times that are asked for"
 
 
-def _require_enough(label: str, number: int, things: str) -> None:
-    if number < MIN_PICTURES:
-        raise UserError(
-            f"class {label!r} has {number} {things}; add images until there are at least "
-            f"{MIN_PICTURES}, so that a quarter can be kept for testing"
-        )
-
-
-def _scan(path: Path) -> tuple[str, np.ndarray] | str:
-    """Return the digest and the thumbnail of an image, or the reason why it has none."""
+def _see(annotation: Annotation, still: Still | None = None) -> tuple[Picture, np.ndarray]:
+    """Return the picture of a file, or a frame of it, not yet in a group, and its thumbnail."""
+    path = still.file if still else annotation.path
     try:
         encoded, image = read_image(path)
     except UnreadableImageError as error:
-        return str(error)
-    thumbnail = shrink_or_grow(image, THUMBNAIL_SIDE, THUMBNAIL_SIDE)
-    return hashlib.blake2b(encoded, digest_size=16).hexdigest(), thumbnail.ravel()
+        if still:  # by a power cut, say
+            path.unlink()
+            raise UserError(f"{path} was damaged, and is removed; start again") from error
+        raise
+    thumbnail = shrink_or_grow(image, THUMBNAIL_SIDE, THUMBNAIL_SIDE).ravel()
+    picture = Picture(
+        path,
+        annotation.label,
+        hashlib.blake2b(encoded, digest_size=16).hexdigest(),
+        group=0,
+        video=annotation.path if still else None,
+        time=still.time if still else 0.0,
+        part=annotation.part,
+        site=annotation.site,
+    )
+    return picture, thumbnail
 
 
-def _group_equal(thumbnails: Sequence[np.ndarray]) -> np.ndarray:
-    """Number the groups of thumbnails that are linked by differences below `SAME_PICTURE`."""
-    if not thumbnails:
-        return np.empty(0, int)
-    points = np.stack(thumbnails).astype(np.float32)
-    radius = SAME_PICTURE * np.sqrt(points.shape[1])
-    links = radius_neighbors_graph(points, radius, include_self=True)
-    groups: np.ndarray = connected_components(links, directed=False)[1]
-    return groups
+def _difference(first: np.ndarray, second: np.ndarray) -> float:
+    """Return the root mean square difference of two uint8 arrays."""
+    return float(np.sqrt(np.square(first.astype(np.float32) - second).mean()))
+
+
+def _grouped(
+    pictures: Sequence[Picture], thumbnails: np.ndarray, skipped: list[SkippedFile]
+) -> Dataset:
+    """Put pictures with their (N, 768) uint8 thumbnails into groups of the same scene.
+
+    That is the same picture, or the same video, site or burst.
+    """
+    equal = link_equal(thumbnails)
+    copies: dict[int, list[Picture]] = {}
+    scenes = _components(len(pictures), [*equal, *_scene_links(pictures, thumbnails)])
+    pictures = [
+        replace(picture, group=int(scene)) for picture, scene in zip(pictures, scenes, strict=True)
+    ]
+    for picture, number in zip(pictures, _components(len(pictures), equal), strict=True):
+        copies.setdefault(number, []).append(picture)
+    return Dataset(
+        pictures,
+        skipped,
+        [same for same in copies.values() if len({picture.source for picture in same}) > 1],
+    )
+
+
+def _components(count: int, links: Sequence[Sequence[int]] | np.ndarray) -> np.ndarray:
+    """Number the groups of `count` things that hang together by (M, 2) links."""
+    first, second = np.asarray(links, int).reshape(-1, 2).T
+    graph = coo_array((np.ones(len(first), bool), (first, second)), (count, count))
+    numbers: np.ndarray = connected_components(graph, directed=False)[1]
+    return numbers
+
+
+def _scene_links(pictures: Sequence[Picture], thumbnails: np.ndarray) -> Iterator[tuple[int, int]]:
+    """Link pictures of the same video or site, and neighbours that look like one burst."""
+    last: dict[object, int] = {}
+    for index, picture in enumerate(pictures):
+        for place in (picture.video, picture.site):
+            if place is not None:
+                yield last.setdefault(place, index), index
+    files = [index for index, picture in enumerate(pictures) if not picture.video]
+    files.sort(key=lambda index: natural_order(str(pictures[index].path)))
+    for first, second in itertools.pairwise(files):
+        near = pictures[first].path.parent == pictures[second].path.parent
+        if near and _difference(thumbnails[first], thumbnails[second]) < SAME_SCENE:
+            yield first, second

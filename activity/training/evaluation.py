@@ -16,6 +16,9 @@ from activity.training.calibration import calibration_error, reliability
 from activity.training.dataset import Picture, plain_images
 from activity.training.settings import Settings
 
+# A confusion matrix of more classes fits no terminal: then the pairs that are most often confused.
+MOST_COLUMNS, MOST_PAIRS = 12, 10
+
 
 def evaluate(
     pictures: Sequence[Picture], probabilities: np.ndarray, labels: Sequence[str]
@@ -33,21 +36,90 @@ def evaluate(
         "images": len(truth),
         "accuracy": float(np.mean(truth == predicted)),
         "calibration_error": error,
+        "videos": by_video(pictures, probabilities, labels),
         "report": classification_report(truth, predicted, output_dict=True, **report),
         "confusion_matrix": matrix.tolist(),
     }
-    column = max(6, *(len(label) for label in labels)) + 2
     text = [
         f"\ntest part: {len(truth)} images, accuracy {record['accuracy']:.1%}, "
-        f"calibration error {error:.3f}\n",
+        f"calibration error {error:.3f}",
+        *_video_lines(record["videos"]),
+        "",
         classification_report(truth, predicted, digits=3, **report),
-        "confusion matrix: a row for each true class, a column for each predicted one",
-        " " * column + "".join(f"{label:>{column}}" for label in labels),
+        *(_matrix_lines(matrix, labels) if len(labels) <= MOST_COLUMNS else []),
+        *(_confusion_lines(matrix, labels) if len(labels) > MOST_COLUMNS else []),
     ]
-    for label, row in zip(labels, matrix, strict=True):
-        text.append(f"{label:>{column}}" + "".join(f"{count:{column}d}" for count in row))
     print("\n".join(text), end="\n\n")
     return record
+
+
+def by_video(
+    pictures: Sequence[Picture], probabilities: np.ndarray, labels: Sequence[str]
+) -> dict[str, Any] | None:
+    """Compare the mean probabilities of each video's frames with its class; None without a video.
+
+    A video with several classes counts once for each of them.
+    """
+    clips: dict[tuple[Path, str], list[np.ndarray]] = {}
+    right = []
+    for picture, row in zip(pictures, probabilities, strict=True):
+        if picture.video:
+            clips.setdefault((picture.video, picture.label), []).append(row)
+            right.append(labels[int(row.argmax())] == picture.label)
+    if not clips:
+        return None
+    means = {clip: np.mean(rows, axis=0) for clip, rows in clips.items()}
+    wrong = [
+        {"file": video, "label": label, "predicted": labels[int(mean.argmax())]}
+        for (video, label), mean in means.items()
+        if labels[int(mean.argmax())] != label
+    ]
+    return {
+        "clips": len(clips),
+        "accuracy": 1 - len(wrong) / len(clips),
+        "frames": len(right),
+        "frame_accuracy": float(np.mean(right)),
+        "wrong": wrong,
+    }
+
+
+def _video_lines(videos: dict[str, Any] | None) -> list[str]:
+    if videos is None:
+        return []
+    clips = "1 video" if videos["clips"] == 1 else f"{videos['clips']} videos"
+    lines = [
+        f"of these {videos['frames']} frames of {clips}: accuracy by video "
+        f"{videos['accuracy']:.1%}, by frame {videos['frame_accuracy']:.1%}"
+    ]
+    return lines + [
+        f"{str(wrong['file'])!r} is {wrong['label']}, and taken for {wrong['predicted']}"
+        for wrong in videos["wrong"]
+    ]
+
+
+def _matrix_lines(matrix: np.ndarray, labels: Sequence[str]) -> list[str]:
+    column = max(6, *(len(label) for label in labels)) + 2
+    return [
+        "confusion matrix: a row for each true class, a column for each predicted one",
+        " " * column + "".join(f"{label:>{column}}" for label in labels),
+    ] + [
+        f"{label:>{column}}" + "".join(f"{count:{column}d}" for count in row)
+        for label, row in zip(labels, matrix, strict=True)
+    ]
+
+
+def _confusion_lines(matrix: np.ndarray, labels: Sequence[str]) -> list[str]:
+    """Name the classes that are most often taken for others."""
+    wrong = matrix - np.diag(matrix.diagonal())
+    order = np.argsort(-wrong, axis=None, kind="stable")[:MOST_PAIRS]
+    pairs = [
+        (row, column) for row, column in zip(*np.unravel_index(order, wrong.shape), strict=True)
+    ]
+    return ["most often confused:"] + [
+        f"{wrong[row, column]:6d} {labels[row]}, taken for {labels[column]}"
+        for row, column in pairs
+        if wrong[row, column]
+    ]
 
 
 def compare_copy(

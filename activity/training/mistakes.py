@@ -1,4 +1,7 @@
-"""The test images that a model gets wrong, as a record and as a contact sheet."""
+"""Pictures that get a wrong label from a model that did not see them: a record, a contact sheet.
+
+Those whose own label is least probable tell most: often they lie in a wrong folder.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,7 +13,9 @@ from matplotlib.figure import Figure
 
 from activity.figures import plain, save_picture
 from activity.model_file import ModelCard
+from activity.training.annotations import TEST, TRAIN
 from activity.training.dataset import Picture, plain_images
+from activity.training.split import Parts
 
 COLUMNS = 6
 LARGEST_SHEET = 48  # pictures; more would be too small to see, or too many to look at
@@ -23,43 +28,58 @@ class Mistake:
     picture: Picture
     predicted: str
     probability: float  # of the wrong label
+    tested: bool  # whether the picture is one of the test part
+
+    def __str__(self) -> str:
+        own, found = self.picture.label, self.predicted
+        return f"{str(self.picture)!r} is {own}, and taken for {found} ({self.probability:.0%})"
 
     def record(self) -> dict[str, Any]:
         """Return it as it stands in the record of a run."""
-        return {
-            "file": self.picture.path,
-            "label": self.picture.label,
+        return self.picture.record() | {
             "predicted": self.predicted,
             "probability": round(self.probability, 4),
+            "part": TEST if self.tested else TRAIN,
         }
 
 
 def find_mistakes(
-    pictures: Sequence[Picture], probabilities: np.ndarray, labels: Sequence[str]
+    parts: Parts, tested: np.ndarray, held_out: np.ndarray | None, labels: Sequence[str]
 ) -> list[Mistake]:
-    """Return the pictures whose (N, classes) probabilities point elsewhere, the surest ones first.
+    """Return the pictures of both parts that get a wrong label; first, whose own is least probable.
 
-    The surest mistakes tell most: often they are pictures in a wrong folder.
+    `tested` and `held_out` are (N, classes) probabilities of test and training part, of the latter
+    by heads that did not see the pictures; None if there are none. The probability of a picture's
+    own label is cleanlab's measure of its quality, too; with what else cleanlab does the first ones
+    were no more often mislabelled (benchmarks/README.md).
     """
-    mistakes = [
-        Mistake(picture, labels[int(row.argmax())], float(row.max()))
-        for picture, row in zip(pictures, probabilities, strict=True)
-        if labels[int(row.argmax())] != picture.label
+    pictures, probabilities = parts.test, tested
+    if held_out is not None:
+        pictures, probabilities = parts.test + parts.train, np.concatenate([tested, held_out])
+    given = np.array([labels.index(picture.label) for picture in pictures])
+    predicted = probabilities.argmax(axis=1)
+    order = np.argsort(probabilities[np.arange(len(given)), given], kind="stable")
+    return [
+        Mistake(
+            pictures[index],
+            labels[predicted[index]],
+            float(probabilities[index].max()),
+            tested=bool(index < len(parts.test)),
+        )
+        for index in order
+        if predicted[index] != given[index]
     ]
-    return sorted(mistakes, key=lambda mistake: -mistake.probability)
 
 
-def save_contact_sheet(
-    mistakes: Sequence[Mistake], total: int, card: ModelCard, path: Path
-) -> None:
-    """Draw the surest mistakes, of `total` test pictures, as the model sees them."""
+def save_contact_sheet(mistakes: Sequence[Mistake], card: ModelCard, path: Path) -> None:
+    """Draw the first mistakes as the model sees the pictures."""
     shown = mistakes[:LARGEST_SHEET]
     images = plain_images([mistake.picture for mistake in shown], card.resize, card.input_size)
     rows = max(1, -(-len(shown) // COLUMNS))
     figure = Figure(figsize=(2.2 * COLUMNS, 2.65 * rows + 0.6), layout="constrained")
-    title = f"{len(mistakes)} of {total} test images have a wrong label"
+    title = f"{len(mistakes)} pictures get a wrong label from models that did not see them"
     if len(shown) < len(mistakes):
-        title += f"; these are the {len(shown)} surest"
+        title += f"; these are the first {len(shown)}"
     figure.suptitle(title)
     panels = figure.subplots(rows, COLUMNS, squeeze=False).ravel()
     for panel in panels:
@@ -69,7 +89,7 @@ def save_contact_sheet(
         panel.set_title(
             f"{plain(_shortened(mistake.picture.label))}, taken for\n"
             f"{plain(_shortened(mistake.predicted))} ({mistake.probability:.0%})\n"
-            f"{plain(_shortened(mistake.picture.path.name))}",
+            f"{plain(_shortened(mistake.picture.name))}",
             fontsize=8,
         )
     save_picture(figure, path, dpi=100)
