@@ -248,11 +248,11 @@ def print_verdict(
     """Say how many of the test images are wrong, and what to do about it."""
     if mistakes:
         tested = sum(mistake.tested for mistake in mistakes)
-        print(f"{tested} of {total} have a wrong label")
-        look = "" if files.errors else ", and --errors FILE.png shows them"
+        look = "" if files.errors else ", --errors FILE.png shows them"
         print(
-            f"of both parts {len(mistakes)}, from models that did not see the pictures; "
-            f"{files.record} lists them{look}. Perhaps in the wrong folder:"
+            f"{tested} of {total} have a wrong label, and of all pictures {len(mistakes)}, each "
+            f"from a model that did not see it: {files.record} lists them{look}; perhaps some are "
+            "in the wrong folder, such as"
         )
     for mistake in mistakes[:MOST_NAMES]:
         print(f"  {mistake}")

@@ -42,6 +42,8 @@ def project(tmp_path_factory: pytest.TempPathFactory, dataset_folder: Path) -> P
     for name in ("one.avi", "two.avi"):
         write_clip(folder / "CLIPS" / name, frames=10)
     (folder / "clip.mp4").symlink_to("CLIPS/one.avi")
+    # As the page hands it on: the clip is grey, as weight lifting is.
+    (folder / "segments.csv").write_text("file,start,end,label\nclip.mp4,0,0.4,weight_lifting\n")
     return folder
 
 

@@ -140,8 +140,8 @@ def test_few_videos_are_tested_only_where_nothing_else_is_and_it_says_so() -> No
     parts = split(Dataset(data, [], []), SETTINGS)
     assert {str(each.video) for each in parts.test if each.video} == {"b"}
     assert parts.remarks == [
-        "football: what is said about videos comes from 1 of 3, which is a guess; add some until "
-        "there are 4",
+        "football: of 3 videos 1 is tested, so what is said about videos is a guess; add some "
+        "until there are 4",
         "tennis: nothing is said about videos, as all 2 are trained on; add some until there are 4",
     ]
 

@@ -127,7 +127,7 @@ def test_real_clips_by_video(tmp_path: Path) -> None:
         cwd=tmp_path,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    assert "tennis: what is said about videos comes from 1 of 3, which is a guess" in done.stdout
+    assert "tennis: of 3 videos 1 is tested, so what is said about videos is a guess" in done.stdout
     record = json.loads((tmp_path / "model/activity.json").read_text())
     assert record["test"]["videos"]["clips"] == 3
     assert record["test"]["videos"]["accuracy"] >= 2 / 3

@@ -156,8 +156,8 @@ def test_wrong_labels_are_listed_and_drawn(tmp_path: Path, random_weights: Path)
     assert {(mistake["file"].split("/")[1], mistake["predicted"]) for mistake in wrong} <= {
         ("left", "right"), ("right", "left"),
     }  # fmt: skip
-    assert f"{len(wrong)} of 10 have a wrong label\n" in done.stdout
-    assert f"of both parts {len(record['mistakes'])}, from models" in done.stdout
+    count = len(record["mistakes"])
+    assert f"{len(wrong)} of 10 have a wrong label, and of all pictures {count}, " in done.stdout
     assert "that is low: look for pictures in the wrong folder" in done.stdout
     sheet = cv2.imread(str(tmp_path / "errors.png"))
     assert sheet is not None
@@ -170,11 +170,10 @@ def test_the_verdict_says_where_to_look(
 ) -> None:
     mistake = Mistake(Picture(Path("a.jpg"), "a", "", 0), "b", 0.9, tested=True)
     train.print_verdict(0.9, [mistake], 10, train.TrainingFiles(errors=errors))
-    look = "" if errors else ", and --errors FILE.png shows them"
+    look = "" if errors else ", --errors FILE.png shows them"
     assert capsys.readouterr().out.splitlines() == [
-        "1 of 10 have a wrong label",
-        "of both parts 1, from models that did not see the pictures; model/activity.json lists "
-        f"them{look}. Perhaps in the wrong folder:",
+        "1 of 10 have a wrong label, and of all pictures 1, each from a model that did not see it: "
+        f"model/activity.json lists them{look}; perhaps some are in the wrong folder, such as",
         "  'a.jpg' is a, and taken for b (90%)",
     ]
     train.print_verdict(1.0, [], 10, train.TrainingFiles(errors=errors))

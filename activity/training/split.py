@@ -155,8 +155,8 @@ def _remarks(train: Sequence[Picture], test: Sequence[Picture], cut: set[str]) -
             )
         elif few and asked:
             remarks.append(
-                f"{label}: what is said about videos comes from {len(asked)} of "
-                f"{len(taught | asked)}, which is a guess; add some until there are {MIN_VIDEOS}"
+                f"{label}: of {len(taught | asked)} videos {len(asked)} is tested, so what is said "
+                f"about videos is a guess; add some until there are {MIN_VIDEOS}"
             )
         elif few and taught:
             remarks.append(
