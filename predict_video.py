@@ -31,7 +31,7 @@ from activity.cli import (
     run,
     whole_number,
 )
-from activity.errors import UserError
+from activity.errors import UserError, print_error
 from activity.files import check_distinct, save_json
 from activity.label_file import NONE_OF_THESE, load_labels
 from activity.text import printable
@@ -56,6 +56,7 @@ with one_line_errors():  # OpenCV may lack libraries of the system
     from activity.video.reader import Frame, VideoReader
     from activity.video.sources import (
         find_sources,
+        holds_no_video_itself,
         names_several,
         numbered_pictures,
         source_names,
@@ -245,6 +246,10 @@ def plan(args: argparse.Namespace) -> tuple[Classifier, Outputs, list[tuple[str,
     inputs = [("--input", Path(source)) for source in sources]
     written = [pair for plan in [common, *plans] for pair in plan.options()]
     check_distinct([*inputs, *models, *written])
+    if not args.quiet:
+        for name in filter(holds_no_video_itself, args.input):
+            found = f"{len(find_sources([name]))} were found in folders below it"
+            print_error("note", f"{name} holds no video itself; {found}")
     return classifier, common, list(zip(sources, plans, strict=True))
 
 
