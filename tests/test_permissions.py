@@ -90,6 +90,10 @@ PREDICT = [
     ("--json", "fixed/t.json"),
     ("--timeline", "fixed/t.png"),
     ("--page", "fixed/p.html"),
+    ("--ask 5", "fixed"),
+    ("--ask 5", "fixed/new"),
+    ("--ask 5", "locked"),
+    ("--ask 5", TOO_LONG),
     ("-i", "half open"),
 ]
 
