@@ -190,7 +190,7 @@ def test_a_run_on_real_clips(tmp_path: Path) -> None:
     (tmp_path / "b" / "2.mp4").write_text("no video")
     done = run_script(
         "predict_video.py", *BUNDLED, "-i", "a", "b", "--no-video", "--no-preview",
-        "--stride", "auto", "--ask", 12, "new/ask", cwd=tmp_path,
+        "--stride", "auto", "--ask", 12, "new/ask", "--csv", "all.csv", cwd=tmp_path,
     )  # fmt: skip
     assert done.returncode == 1
     assert done.stderr.startswith("error: --input b/2.mp4 holds no frame")
@@ -198,7 +198,7 @@ def test_a_run_on_real_clips(tmp_path: Path) -> None:
     last = done.stdout.splitlines()[-1]
     assert last.startswith("new/ask: 12 frames of 2 clips, of whose labels the model is ")
     assert last.endswith("% sure; sort them into class folders")
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "b", "new"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "all.csv", "b", "new"]
     found = saved(tmp_path / "new" / "ask")
     assert {name.split("_")[0] for name in found} == {"1", "1-2"}
     for name, image in found.items():
