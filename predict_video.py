@@ -6,7 +6,8 @@
 Each frame goes through the model, the last --size probability vectors are averaged, and the label
 of the largest mean is drawn on the frame. The annotated frames are shown and written to a video,
 with the times and the sound of the clip. `--smoothing hmm` turns with the film instead of seconds
-later, as it looks ahead; `--stride auto` classifies no more frames than it takes.
+later, as it looks ahead; `--stride auto` classifies no more frames than it takes. `--ask` saves
+the frames that the model is least sure of, to be sorted by a person and trained on.
 
 Reading, the model, and drawing with writing are three stages that run at the same time.
 
@@ -31,16 +32,17 @@ from activity.cli import (
     run,
     whole_number,
 )
-from activity.errors import UserError
+from activity.errors import UserError, print_error
 from activity.files import check_distinct, save_json
 from activity.label_file import NONE_OF_THESE, UNCERTAIN, load_labels
 from activity.text import printable
 
 with one_line_errors():  # OpenCV may lack libraries of the system
+    from activity.prediction.asking import LeastSure
     from activity.prediction.classifier import Classifier
     from activity.prediction.curves import Curves
     from activity.prediction.labelling import cannot_wait, label_frames
-    from activity.prediction.outputs import INDEX, Output, Outputs, plan_outputs
+    from activity.prediction.outputs import INDEX, Output, Outputs, Watcher, plan_outputs
     from activity.prediction.overlay import draw
     from activity.prediction.page import index_of, save_page
     from activity.prediction.preview import Preview
@@ -48,7 +50,7 @@ with one_line_errors():  # OpenCV may lack libraries of the system
     from activity.prediction.settings import LOOK_AHEAD, SMOOTHERS, Settings
     from activity.prediction.smoothing import Prediction
     from activity.prediction.summary import ClipSummary
-    from activity.prediction.table import FrameTable, clip_table, frame_table
+    from activity.prediction.table import clip_table, frame_table
     from activity.prediction.timeline import save_timeline
     from activity.prediction.writer import video_writer
     from activity.streams import prefetch
@@ -56,6 +58,7 @@ with one_line_errors():  # OpenCV may lack libraries of the system
     from activity.video.reader import Frame, VideoReader
     from activity.video.sources import (
         find_sources,
+        holds_no_video_itself,
         names_several,
         numbered_pictures,
         source_names,
@@ -65,6 +68,7 @@ with one_line_errors():  # OpenCV may lack libraries of the system
 
 LONGEST = 10**6  # seconds of a clip
 DRAWN_AHEAD = 2  # frames
+MOST_ASKED = 10_000  # pictures
 
 
 def label_video(
@@ -75,20 +79,20 @@ def label_video(
     *,
     fps: float | None = None,
     top: int = 1,
-    table: FrameTable | None = None,
+    watchers: Sequence[Watcher] = (),
     preview: Preview | None = None,
     stop: Stop | None = None,
     quiet: bool = True,
 ) -> ClipResult | None:
     """Label a clip, a camera (its number) or a stream (its address); write the outputs.
 
-    Numbered pictures are shown at `fps`. The `top` most probable classes are drawn; `table` takes
+    Numbered pictures are shown at `fps`. The `top` most probable classes are drawn; `watchers` take
     in the frames with those of other clips, `preview` shows them. Files that exist are replaced.
     Once `stop` is wanted they are finished; the result is None if that was before the first frame.
     Raises `UserError` for what cannot be decoded or written.
     """
     stop, labels, curves = stop or Stop(), classifier.labels, Curves(classifier.labels)
-    watchers = [watcher for watcher in (table, preview) if watcher]
+    watchers = [*watchers, preview] if preview else watchers
     drawn = bool(outputs.output or preview)
     sparse = not drawn and settings.stride != 1
     with VideoReader(source, settings.start, settings.end, stop, fps, sparse) as reader:
@@ -137,7 +141,7 @@ def opened(
     summary: ClipSummary,
     curves: Curves,
     format: Format,
-    watchers: Sequence[FrameTable | Preview],
+    watchers: Sequence[Watcher],
 ) -> Iterator[list[Output]]:
     """Give what takes in the frames of a clip; its files are whole once the block ends."""
     files: list[Output] = [*watchers]
@@ -173,13 +177,8 @@ def save_reports(
 def main() -> int:
     """Run the script; return the exit code: 0, 1 if a clip failed, 128 plus a signal's number."""
     args = parse_args()
-    settings = Settings(
-        smoothing=args.smoothing, size=args.size or Settings.size, delay=args.delay,
-        min_probability=args.min_probability,
-        start=args.start, end=args.end, stride=args.stride,
-    )  # fmt: skip
-    classifier, common, clips = plan(args)
-    labels = classifier.labels
+    classifier, common, asked, clips = plan(args)
+    labels, settings = classifier.labels, settings_of(args)
     several = names_several(args.input)
     stop = Stop()
     failed = False
@@ -196,6 +195,7 @@ def main() -> int:
         summary = enter(clip_table(common.summary, labels)) if common.summary else None
         preview = enter(Preview(stop, args.realtime)) if args.preview else None
         index = enter(index_of(common.page, labels)) if common.page else None
+        watchers = [watcher for watcher in (table, asked) if watcher]
         others = [other for other in (summary, index) if other]
         report = RunReport([source for source, _ in clips], labels, several, others)
         for source, outputs in clips:
@@ -206,7 +206,7 @@ def main() -> int:
                     refuse_to_replace(outputs, args.overwrite)
                     result = label_video(
                         source, classifier, outputs, settings, fps=args.fps, top=args.top,
-                        table=table, preview=preview, stop=stop, quiet=args.quiet,
+                        watchers=watchers, preview=preview, stop=stop, quiet=args.quiet,
                     )  # fmt: skip
             except UserError as error:
                 if not several:
@@ -216,21 +216,34 @@ def main() -> int:
             else:
                 if result:
                     report.add(result)
+        if asked and (said := asked.save(args.quiet)):
+            print(said)
     if common.page and not args.quiet:
         print(f"page: {printable(common.page)}")
     return 128 + stop.signal if stop.signal else int(failed)
 
 
-def plan(args: argparse.Namespace) -> tuple[Classifier, Outputs, list[tuple[str, Outputs]]]:
-    """Return the model, not yet loaded, the files of the run, and the clips with theirs.
+def settings_of(args: argparse.Namespace) -> Settings:
+    """Return what the labels depend on, as the options say."""
+    return Settings(
+        smoothing=args.smoothing, size=args.size or Settings.size, delay=args.delay,
+        min_probability=args.min_probability,
+        start=args.start, end=args.end, stride=args.stride,
+    )  # fmt: skip
+
+
+def plan(
+    args: argparse.Namespace,
+) -> tuple[Classifier, Outputs, LeastSure | None, list[tuple[str, Outputs]]]:
+    """Return the model, not yet loaded, the files and the pictures of the run, and its clips.
 
     What can go wrong is found out here, before the model is loaded, which takes seconds with Keras.
     """
     named = Outputs(args.output, args.csv, args.json, args.timeline, args.page, args.summary)
     models = [("--model", args.model), ("--label-bin", args.label_bin)]
     inputs = [("--input", name) for name in args.input]
-    fixed = [("--fps", args.fps), ("--unknown", "unknown")]
-    with options_named([*models, *inputs, *named.options(), *fixed]):
+    others = [("--fps", args.fps), ("--unknown", "unknown"), ("--ask", args.ask and args.ask[1])]
+    with options_named([*models, *inputs, *named.options(), *others]):
         labels = load_labels(args.label_bin)
         classifier = Classifier(args.model, args.unknown)
         classifier.card.require_labels(labels, args.label_bin)
@@ -242,10 +255,15 @@ def plan(args: argparse.Namespace) -> tuple[Classifier, Outputs, list[tuple[str,
         common, plans = plan_outputs(named, names, several, args.video)
         refuse_to_replace(common, args.overwrite)
         common.check()
+        asked = LeastSure(args.ask[0], args.ask[1], sources, args.fps) if args.ask else None
     inputs = [("--input", Path(source)) for source in sources]
     written = [pair for plan in [common, *plans] for pair in plan.options()]
     check_distinct([*inputs, *models, *written])
-    return classifier, common, list(zip(sources, plans, strict=True))
+    if not args.quiet:
+        for name in filter(holds_no_video_itself, args.input):
+            found = f"{len(find_sources([name]))} were found in folders below it"
+            print_error("note", f"{name} holds no video itself; {found}")
+    return classifier, common, asked, list(zip(sources, plans, strict=True))
 
 
 def refuse_to_replace(outputs: Outputs, overwrite: bool) -> None:
@@ -265,6 +283,12 @@ def parse_args() -> argparse.Namespace:
     args = parser.parse_args()
     if args.end is not None and args.end <= args.start:
         parser.error(f"--end {args.end:g} is not after --start {args.start:g}")
+    if args.ask:
+        number, folder = args.ask
+        try:
+            args.ask = whole_number(1, MOST_ASKED)(number), Path(folder)
+        except argparse.ArgumentTypeError as error:
+            parser.error(f"argument --ask: {error}")
     if args.smoothing == "mean" and args.delay is not None:
         parser.error(f"--delay {args.delay:g} is for --smoothing hmm; the mean looks back only")
     if args.smoothing != "mean" and args.size is not None:
@@ -314,6 +338,9 @@ def add_files(parser: Parser) -> None:
     add("--page", type=file_path, metavar="FILE",
         help="page for a browser: the film, the probabilities under it, and the segments, to be "
         "corrected and handed on as a table; for more than one clip a folder, with an index")
+    add("--ask", nargs=2, metavar=("N", "DIR"),
+        help="save the N frames that the model is least sure of, spread over clips and time, as "
+        "pictures in a new folder: sort them into class folders, and train on them, too")
     add("--overwrite", action="store_true",
         help="replace outputs that exist")
 

@@ -25,5 +25,5 @@ def cannot_be_read(path: object, error: OSError, about: object = None) -> UserEr
 
 
 def print_error(kind: str, message: object) -> None:
-    """Print a message in one line on stderr; `kind` is 'error' or 'warning'."""
+    """Print a message in one line on stderr; `kind` is 'error', 'warning' or 'note'."""
     print(f"{kind}: {printable(message)}", file=sys.stderr)

@@ -51,6 +51,23 @@ def check_output(path: Path, endings: Sequence[str] = ()) -> None:
         ) from error
 
 
+def check_empty_folder(folder: Path, name: str) -> None:
+    """Make a folder; raise `UserError` if it holds anything, or a file could not be written there.
+
+    `name` is the longest that a file in it is going to have.
+    """
+    try:
+        is_empty = not folder.is_dir() or next(folder.iterdir(), None) is None
+    except OSError as error:
+        raise cannot_be_read(folder, error) from error
+    if not is_empty:
+        raise UserError(f"{folder} holds files already; name another folder", folder)
+    try:
+        check_output(folder / name)
+    except UserError as error:
+        raise UserError(error, folder) from error
+
+
 def check_distinct(files: Iterable[tuple[str, Path]]) -> None:
     """Raise `UserError` if two files, given with what each is called, are the same one.
 

@@ -30,10 +30,11 @@ def run() -> Run:
 def place(tmp_path_factory: pytest.TempPathFactory, dataset_folder: Path) -> Iterator[Path]:
     """Make a folder with a model, a clip and pictures, and files and folders that are closed.
 
-    `secret.*` and what is in `locked` cannot be read, nothing can be written to `fixed`.
+    `secret.*` and what is in `locked` and `half open/shut` cannot be read, nothing can be written
+    to `fixed`.
     """
     place = tmp_path_factory.mktemp("place")
-    for name in ("locked", "fixed"):
+    for name in ("locked", "fixed", "half open", "half open/shut"):
         (place / name).mkdir()
     (place / "model").mkdir()
     for name in ("activity.xml", "activity.bin", "lb.pickle"):
@@ -52,7 +53,12 @@ def place(tmp_path_factory: pytest.TempPathFactory, dataset_folder: Path) -> Ite
         (model / "lb.pickle", "locked/lb.pickle"),
     ]:
         shutil.copyfile(source, place / name)
-    closed = [*place.glob("secret.*"), place / "half.bin", place / "locked"]
+    closed = [
+        *place.glob("secret.*"),
+        place / "half.bin",
+        place / "locked",
+        place / "half open/shut",
+    ]
     for path in closed:
         path.chmod(0)
     (place / "fixed").chmod(0o500)
@@ -84,6 +90,11 @@ PREDICT = [
     ("--json", "fixed/t.json"),
     ("--timeline", "fixed/t.png"),
     ("--page", "fixed/p.html"),
+    ("--ask 5", "fixed"),
+    ("--ask 5", "fixed/new"),
+    ("--ask 5", "locked"),
+    ("--ask 5", TOO_LONG),
+    ("-i", "half open"),
 ]
 
 
@@ -93,7 +104,9 @@ def test_prediction_says_in_one_line_what_it_may_not_use(
 ) -> None:
     before = sorted(place.rglob("*"))
     usual = {"-i": "clip.avi", "-m": "model/activity.xml", "-l": "model/lb.pickle", "-o": "out.avi"}
-    words = [word for pair in (usual | {option: value}).items() for word in pair]
+    words = [
+        word for name, given in (usual | {option: value}).items() for word in (*name.split(), given)
+    ]
     done = run("predict_video.py", "--no-preview", *words, cwd=place)
     assert (done.returncode, done.stdout) == (1, ""), done.stderr
     reason = "File name too long" if len(value) > len(LONG) else "Permission denied"

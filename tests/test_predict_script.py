@@ -232,6 +232,24 @@ def test_a_folder_of_clips_becomes_two_tables_and_no_video(tmp_path: Path) -> No
         (tmp_path / {"all.csv": "clips.csv", "clips.csv": "all.csv"}[name]).touch()
 
 
+def test_a_folder_of_class_folders_is_labelled_and_said_to_be_one(tmp_path: Path) -> None:
+    for name, count in (("a", 6), ("b", 4)):
+        (tmp_path / "clips" / name).mkdir(parents=True)
+        write_clip(tmp_path / "clips" / name / "1.avi", frames=count)
+    arguments = (
+        "predict_video.py", *BUNDLED, "--no-preview", "-i", "clips", "--overwrite",
+        "--summary", "clips.csv",
+    )  # fmt: skip
+    done = run_script(*arguments, cwd=tmp_path)
+    assert done.returncode == 0
+    assert done.stderr == ("note: clips holds no video itself; 2 were found in folders below it\n")
+    assert [(row["clip"], row["frames"], row["video"]) for row in rows(tmp_path / "clips.csv")] == [
+        ("clips/a/1.avi", "6", "output/1.mp4"), ("clips/b/1.avi", "4", "output/1-2.mp4"),
+    ]  # fmt: skip
+    done = run_script(*arguments, "--quiet", cwd=tmp_path)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
 def test_a_report_alone_is_that_of_the_video(tmp_path: Path) -> None:
     clip = write_clip(tmp_path / "clip.avi", frames=12)
     common = ("predict_video.py", *BUNDLED, "--no-preview", "-i", clip, "--csv")

@@ -514,6 +514,13 @@ def test_numbered_pictures_have_a_start_an_end_and_a_usual_rate(pictures: Path) 
     with VideoReader(pictures / "*.png", 0.6, 0.9, fps=10) as reader:
         assert [number_of(frame.picture) for frame in reader] == [7, 8, 9]
         assert _loss(reader) == ""
+    for start, number, found in ((0.1, 2, 0.1), (0.35, 6, 0.5), (1.1, 12, 1.1)):  # the 5th is none
+        with VideoReader(pictures / "*.png", start, fps=10) as reader:
+            first = next(iter(reader))
+            assert number_of(first.picture) == number
+            assert first.time == pytest.approx(found)
+    with pytest.raises(UserError, match=r"has no frame at 9 s; begin earlier"):
+        VideoReader(pictures / "*.png", 9, fps=10)
     with VideoReader(pictures / "*.png") as reader:
         assert reader.format.fps == USUAL_FPS
 

@@ -1,3 +1,4 @@
+import os
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,9 @@ from activity.errors import UserError
 from activity.video.sources import (
     camera_number,
     find_sources,
+    holds_no_video_itself,
     is_address,
+    is_read_once,
     names_several,
     numbered_pictures,
     shown,
@@ -74,6 +77,75 @@ def test_what_finds_nothing_is_an_error(name: str, message: str) -> None:
     Path("empty").mkdir()
     with pytest.raises(UserError, match=message):
         find_sources([name])
+
+
+@pytest.fixture
+def sports(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Make a folder of class folders with clips, all empty, with links and a loop, and go there."""
+    for name in (
+        "sports/notes.txt", "sports/tennis/b.mp4", "sports/tennis/a.MOV", "sports/tennis/1.png",
+        "sports/golf/2024/may/b.mp4", "sports/.cache/c.mp4", "sports/golf/.trash/d.mp4",
+        "elsewhere/e.mp4", "elsewhere/deep/f.mkv",
+    ):  # fmt: skip
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    for link, target in (
+        ("sports/linked", "../elsewhere"),
+        ("sports/golf/up", "../.."),
+        ("sports/golf/self", "."),
+        ("elsewhere/other", "deep"),
+        ("sports/gone", "nowhere"),
+    ):
+        (tmp_path / link).symlink_to(target)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.usefixtures("sports")
+def test_a_folder_without_a_video_stands_for_those_below_it() -> None:
+    """Hidden folders are left out, links are followed, and each folder is entered once."""
+    found = find_sources(["sports"])
+    assert found == sorted(found)
+    # What is reached in several ways has the name of the first of them.
+    assert {name for name in found if "/up/" not in name} == {
+        "sports/golf/2024/may/b.mp4", "sports/tennis/a.MOV", "sports/tennis/b.mp4",
+    }  # fmt: skip
+    real = [str(Path(name).resolve().relative_to(Path.cwd())) for name in found]
+    assert sorted(real) == [
+        "elsewhere/deep/f.mkv", "elsewhere/e.mp4", "sports/golf/2024/may/b.mp4",
+        "sports/tennis/a.MOV", "sports/tennis/b.mp4",
+    ]  # fmt: skip
+    assert holds_no_video_itself("sports")
+    assert names_several(["sports"])
+    # One with a video of its own stands for its own.
+    assert find_sources(["elsewhere"]) == ["elsewhere/e.mp4"]
+    for name in ("elsewhere", "elsewhere/e.mp4", "0", "http://host/sports", "missing"):
+        assert not holds_no_video_itself(name)
+    assert find_sources(["sports/.cache"]) == ["sports/.cache/c.mp4"]  # it was named
+
+
+@pytest.mark.usefixtures("sports")
+def test_a_folder_without_a_video_at_any_depth_is_an_error() -> None:
+    Path("pictures/deep").mkdir(parents=True)
+    Path("pictures/1.png").touch()
+    with pytest.raises(UserError, match="is a folder of pictures; name them as 'pictures/"):
+        find_sources(["pictures"])
+    Path("pictures/1.png").rename("pictures/deep/1.png")
+    with pytest.raises(UserError, match="pictures is a folder without a video") as caught:
+        find_sources(["pictures"])
+    assert caught.value.about == "pictures"
+    Path("pictures/deep/loop").symlink_to("..")
+    with pytest.raises(UserError, match="pictures is a folder without a video"):
+        find_sources(["pictures"])
+
+
+def test_what_is_read_once(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "clip.mp4").touch()
+    once = ["0", "/dev/video3", "http://host/x.mp4", str(tmp_path / "pipe")]
+    assert all(map(is_read_once, once))
+    again = [str(tmp_path / "clip.mp4"), "missing.mp4", "shots/%d.png", "x" * 300]
+    assert not any(map(is_read_once, again))
 
 
 @pytest.mark.usefixtures("clips")

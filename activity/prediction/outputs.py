@@ -35,6 +35,13 @@ class Output(Protocol):
         """
 
 
+class Watcher(Output, Protocol):
+    """What takes in several clips, one after the other."""
+
+    def begin(self, source: str) -> None:
+        """Announce the next clip."""
+
+
 @dataclass(frozen=True)
 class Outputs:
     """The files to make from one clip, or from a whole run; for several clips also folders.

@@ -17,6 +17,7 @@ from activity.video.backends.pyav import PyAVBackend
 from activity.video.sources import (
     camera_number,
     is_address,
+    is_read_once,
     numbered_pictures,
     shown,
 )
@@ -111,7 +112,7 @@ class VideoReader:
     @property
     def can_be_read_again(self) -> bool:
         """Tell whether it is a file, or numbered pictures; no camera, stream or pipe."""
-        return bool(self._pictures) or Path(self._source).is_file()
+        return not is_read_once(self._source)
 
     def __enter__(self) -> Self:
         return self

@@ -3,8 +3,9 @@
 import glob
 import os
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import NoReturn
 from urllib.parse import urlsplit
 
 from activity.errors import UserError, cannot_be_read
@@ -30,6 +31,16 @@ def camera_number(source: str) -> int | None:
 def is_address(source: str) -> bool:
     """Tell whether a source is the address of a stream, and not a file or a camera."""
     return "://" in source
+
+
+def is_read_once(source: str) -> bool:
+    """Tell whether a source is a camera, a stream or a pipe, whose frames come only once."""
+    if camera_number(source) is not None or is_address(source):
+        return True
+    try:
+        return Path(source).is_fifo()
+    except OSError:
+        return False  # the reader says what is wrong with it
 
 
 def numbered_pictures(source: str) -> list[Path]:
@@ -63,28 +74,15 @@ def names_several(inputs: Sequence[str]) -> bool:
 def find_sources(inputs: Sequence[str]) -> list[str]:
     """Return the sources that inputs name, each once, in the order of the inputs.
 
-    A folder stands for the videos in it, a pattern for the files it matches. Raises `UserError` if
-    either finds nothing.
+    A folder stands for the videos in it, or if it holds none itself for those in the folders below
+    it; a pattern for the files it matches. Raises `UserError` if either finds nothing.
     """
     found: list[str] = []
     for name in inputs:
         if is_address(name) or numbered_pictures(name):
             found.append(name)
         elif _is_folder(name):
-            try:
-                files = sorted(Path(name).iterdir())
-            except OSError as error:
-                raise cannot_be_read(name, error) from error
-            videos = [file for file in files if file.suffix.lower() in VIDEO_ENDINGS]
-            if not videos:
-                endings = {file.suffix for file in files} & PICTURE_ENDINGS
-                what = (
-                    f"of pictures; name them as '{name}/*{min(endings)}'"
-                    if endings
-                    else ("without a video; name one with some")
-                )
-                raise UserError(f"{name} is a folder {what}", name)
-            found += map(str, videos)
+            found += map(str, _videos_in(name) or _videos_below(name))
         elif _is_pattern(name):
             matches = sorted(glob.glob(name, recursive=True))  # noqa: PTH207 (absolute ones, too)
             matches = [match for match in matches if not _is_folder(match)]
@@ -94,6 +92,11 @@ def find_sources(inputs: Sequence[str]) -> list[str]:
         else:
             found.append(name)
     return list(dict.fromkeys(found))
+
+
+def holds_no_video_itself(name: str) -> bool:
+    """Tell whether an input is a folder that stands for the videos in the folders below it."""
+    return _is_folder(name) and not _videos_in(name)
 
 
 def source_names(sources: Sequence[str], reserved: Iterable[str] = ()) -> list[str]:
@@ -133,6 +136,53 @@ def _is_folder(name: str) -> bool:
         return Path(name).is_dir()
     except OSError:
         return False  # the reader says what is wrong with it
+
+
+def _videos_in(folder: str) -> list[Path]:
+    """Return the videos that a folder itself holds, sorted."""
+    try:
+        return sorted(filter(_is_video, Path(folder).iterdir()))
+    except OSError as error:
+        raise cannot_be_read(folder, error) from error
+
+
+def _videos_below(folder: str) -> list[Path]:
+    """Return the videos in the folders below one that holds none itself, sorted."""
+    files = list(_files_below(folder))
+    videos = sorted(filter(_is_video, files))
+    if not videos:
+        endings = {file.suffix for file in files if file.parent == Path(folder)} & PICTURE_ENDINGS
+        what = (
+            f"of pictures; name them as '{folder}/*{min(endings)}'"
+            if endings
+            else "without a video; name one with some"
+        )
+        raise UserError(f"{folder} is a folder {what}", folder)
+    return videos
+
+
+def _files_below(folder: str) -> Iterator[Path]:
+    """Yield the files below a folder, at any depth, leaving out those in hidden folders.
+
+    Links to folders are followed; each folder is entered once, as a link may lead back.
+    """
+
+    def refuse(error: OSError) -> NoReturn:
+        raise cannot_be_read(error.filename, error, folder) from error
+
+    entered: set[str] = set()
+    for place, folders, names in os.walk(folder, onerror=refuse, followlinks=True):
+        real = os.path.realpath(place)
+        if real in entered:
+            folders.clear()
+            continue
+        entered.add(real)
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        yield from (Path(place, name) for name in names)
+
+
+def _is_video(file: Path) -> bool:
+    return file.suffix.lower() in VIDEO_ENDINGS
 
 
 def _is_pattern(name: str) -> bool:

@@ -21,11 +21,13 @@ class PictureBackend:
     def decode(
         self,
         pool: Pool,  # noqa: ARG002
-        start: float = 0.0,  # noqa: ARG002
+        start: float = 0.0,
     ) -> Iterator[tuple[int, float | None, np.ndarray]]:
         """Yield each picture; see `Backend`."""
-        number = 0
-        for index, file in enumerate(self._files):
+        # One before it, as times are rounded; and the last, or there would seem to be none at all.
+        first = min(max(0, int(start * self.format.fps) - 1), len(self._files) - 1)
+        number = first
+        for index, file in enumerate(self._files[first:], first):
             picture = cv2.imread(str(file), cv2.IMREAD_COLOR)
             if picture is not None:
                 yield number, index / self.format.fps, picture
