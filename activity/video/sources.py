@@ -9,6 +9,7 @@ from typing import NoReturn
 from urllib.parse import urlsplit
 
 from activity.errors import UserError, cannot_be_read
+from activity.text import natural_order
 
 # What a folder is searched for; a file that is named itself may end in anything.
 VIDEO_ENDINGS = {
@@ -60,7 +61,7 @@ def numbered_pictures(source: str) -> list[Path]:
         found = [Path(file) for file in glob.glob(source, recursive=True)]  # noqa: PTH207
     else:
         return []
-    return sorted(sorted(found), key=_with_numbers)
+    return sorted(sorted(found), key=lambda file: natural_order(str(file)))
 
 
 def names_several(inputs: Sequence[str]) -> bool:
@@ -203,9 +204,3 @@ def _name(source: str) -> str:
         address = urlsplit(shown(source))
         return Path(address.path).stem or address.hostname or "stream"
     return Path(source).stem
-
-
-def _with_numbers(path: Path) -> list[tuple[str, int]]:
-    """Return a key that sorts 9.png before 10.png."""
-    parts = re.findall(r"(\D*)(\d*)", str(path))
-    return [(text, int(number or -1)) for text, number in parts]
