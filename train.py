@@ -219,8 +219,7 @@ def print_dataset(data: "Dataset", strict: bool) -> None:
     """
     widest = max(len(label) for label in ["class", *data.labels])
     print(f"{'class':{widest}}   files  pictures  scenes")
-    for label in data.labels:
-        files, pictures, scenes = data.count(label)
+    for label, (files, pictures, scenes) in data.counts().items():
         print(f"{label:{widest}}  {files:6d}  {pictures:8d}  {scenes:6d}")
     for file in data.skipped:
         print(f"skipped {str(file.path)!r}: {file.reason}")

@@ -134,7 +134,7 @@ def test_a_folder_of_everything_that_can_go_wrong(dataset_folder: Path, tmp_path
         "empty.jpg": "is empty",
         "pipe.jpg": "is not a regular file",
     }
-    assert data.count("tennis") == (9, 6, 6)
+    assert data.counts()["tennis"] == (9, 6, 6)
     assert set(names) <= {found.path.name for found in data.pictures}
     assert data.record()["skipped"][1] == {"file": folder / "empty.jpg", "reason": "is empty"}
 

@@ -15,7 +15,7 @@ from activity.training.images import decode_image
 
 def test_counts_of_the_tutorials_data() -> None:
     data = load(shared("data/sports3"))
-    counts = {label: data.count(label)[:2] for label in data.labels}
+    counts = {label: data.counts()[label][:2] for label in data.labels}
     assert counts == {"football": (799, 798), "tennis": (718, 718), "weight_lifting": (577, 577)}
     assert [file.path.name for file in data.skipped] == ["00000092.aspx"]
     assert {".php", ".5", ".gif", ".webp"} <= {picture.path.suffix for picture in data.pictures}
@@ -26,7 +26,7 @@ def test_images_are_known_by_content(folder: Path) -> None:
     for seed, (name, ending) in enumerate(names.items(), 100):
         _, encoded = cv2.imencode(ending, picture("tennis", seed))
         (folder / "tennis" / name).write_bytes(encoded.tobytes())
-    assert load(folder).count("tennis") == (20, 20, 20)
+    assert load(folder).counts()["tennis"] == (20, 20, 20)
 
 
 def test_what_does_not_decode_is_skipped_and_named(folder: Path) -> None:
@@ -39,7 +39,7 @@ def test_what_does_not_decode_is_skipped_and_named(folder: Path) -> None:
     (folder / "stray.txt").write_text("in no class")
     data = load(folder)
     assert [file.path.name for file in data.skipped] == ["broken link", "empty.jpg", "text.jpg"]
-    assert data.count("tennis") == (19, 16, 16)
+    assert data.counts()["tennis"] == (19, 16, 16)
     assert data.record()["classes"]["tennis"] == {"files": 19, "pictures": 16, "scenes": 16}
 
 
@@ -59,7 +59,7 @@ def test_a_picture_saved_again_is_the_same_picture(
     data = load(folder)
     (group,) = data.in_two_classes()
     assert [picture.path.name for picture in group] == ["copy", "3.png"]
-    assert data.count("football") == (17, 17, 17)
+    assert data.counts()["football"] == (17, 17, 17)
 
 
 def test_different_pictures_are_not_grouped(folder: Path) -> None:
@@ -97,7 +97,7 @@ def test_pictures_of_one_burst_are_one_scene(folder: Path) -> None:
     """The first and the last are far apart, but neighbours are not, in the order of numbers."""
     write_burst(folder / "tennis" / "burst", 12)
     data = load(folder)
-    assert data.count("tennis") == (28, 28, 17)
+    assert data.counts()["tennis"] == (28, 28, 17)
     assert data.copies == []
     # Names that do not follow each other are no burst.
     for number in range(1, 13, 2):
@@ -105,7 +105,7 @@ def test_pictures_of_one_burst_are_one_scene(folder: Path) -> None:
     (folder / "tennis" / "burst" / "shot_3a.png").write_bytes(
         (folder / "tennis" / "3.png").read_bytes()
     )
-    assert load(folder).count("tennis") == (23, 23, 18)
+    assert load(folder).counts()["tennis"] == (23, 23, 18)
 
 
 def test_what_a_camera_sees_that_does_not_move_is_one_scene_and_all_of_it_is_kept(
@@ -118,13 +118,13 @@ def test_what_a_camera_sees_that_does_not_move_is_one_scene_and_all_of_it_is_kep
             cv2.circle(image, (3 * number, 40), 5, (255, 255, 255), -1)
             cv2.imwrite(str(tmp_path / "data" / label / f"{number}.png"), image)
     data = load(tmp_path / "data", ["all"])
-    assert [data.count(label) for label in data.labels] == [(38, 38, 1)] * 2
+    assert [data.counts()[label] for label in data.labels] == [(38, 38, 1)] * 2
 
 
 def test_frames_of_a_video_are_one_scene(folder: Path) -> None:
     write_clip(folder / "tennis" / "film.avi", frames=40, fps=5.0)
     data = load(folder)
-    assert data.count("tennis") == (17, 24, 17)
+    assert data.counts()["tennis"] == (17, 24, 17)
     frames = [picture for picture in data.pictures if picture.video]
     # A second apart, in the middle of seconds; frame i has the grey level 40 + 5 i.
     assert [frame.time for frame in frames] == pytest.approx([0.6 + n for n in range(8)], abs=0.001)

@@ -19,7 +19,7 @@ LABELS = list(COLOURS)
 def test_classes_are_folder_names_at_any_depth(folder: Path) -> None:
     (folder / "more" / "deep").mkdir(parents=True)
     shutil.move(folder / "tennis", folder / "more" / "deep" / "tennis")
-    assert load(folder).count("tennis") == (16, 16, 16)
+    assert load(folder).counts()["tennis"] == (16, 16, 16)
 
 
 def test_all_takes_every_folder(folder: Path) -> None:

@@ -100,7 +100,7 @@ def test_too_few_distinct_images_are_refused(folder: Path) -> None:
     tennis = sorted((folder / "tennis").iterdir())
     for path in tennis[3:]:
         shutil.copyfile(tennis[0], path)
-    with pytest.raises(UserError, match="'tennis' has 3 different pictures; add some until there"):
+    with pytest.raises(UserError, match="'tennis' has too few different pictures, 3; add some"):
         split(load(folder), SETTINGS)
 
 

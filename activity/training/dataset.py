@@ -3,6 +3,7 @@
 import hashlib
 import itertools
 import stat
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -87,12 +88,19 @@ class Dataset:
         """The class names in alphabetical order, which is that of the model's outputs."""
         return sorted({picture.label for picture in self.pictures})
 
-    def count(self, label: str) -> tuple[int, int, int]:
-        """Return the numbers of files, of pictures and frames, and of scenes in a class."""
-        pictures = [picture for picture in self.pictures if picture.label == label]
-        files = {picture.source for picture in pictures}
-        files |= {file.path for file in self.skipped if file.label == label}
-        return len(files), len(pictures), len({picture.group for picture in pictures})
+    def counts(self) -> dict[str, tuple[int, int, int]]:
+        """Return the numbers of files, of pictures and frames, and of scenes in each class."""
+        files: dict[str, set[Path]] = {label: set() for label in self.labels}
+        scenes: dict[str, set[int]] = {label: set() for label in self.labels}
+        pictures = Counter(picture.label for picture in self.pictures)
+        for picture in self.pictures:
+            files[picture.label].add(picture.source)
+            scenes[picture.label].add(picture.group)
+        for file in self.skipped:
+            files[file.label].add(file.path)
+        return {
+            label: (len(files[label]), pictures[label], len(scenes[label])) for label in self.labels
+        }
 
     def in_two_classes(self) -> list[list[Picture]]:
         """Return the groups of equal pictures whose members do not agree on the class."""
@@ -104,11 +112,12 @@ class Dataset:
 
     def record(self) -> dict[str, Any]:
         """Return the counts of each class and the files that deserve a look, for the run record."""
-        counts = ("files", "pictures", "scenes")
+        names = ("files", "pictures", "scenes")
         in_two = {"in_two_classes": self.in_two_classes(), "in_two_parts": self.in_two_parts()}
         return {
             "classes": {
-                label: dict(zip(counts, self.count(label), strict=True)) for label in self.labels
+                label: dict(zip(names, counts, strict=True))
+                for label, counts in self.counts().items()
             },
             "skipped": [{"file": file.path, "reason": file.reason} for file in self.skipped],
             **{

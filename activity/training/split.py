@@ -42,12 +42,12 @@ def split(data: Dataset, settings: Settings) -> Parts:
     """
     if len(data.labels) < 2:
         raise UserError("fewer than two classes have pictures; add some of others", "labels")
-    for label in data.labels:
-        different = {each.digest for each in data.pictures if each.label == label}
-        if len(different) < MIN_PICTURES:
+    for label, pictures in _by_label(data.pictures).items():
+        different = len({picture.digest for picture in pictures})
+        if different < MIN_PICTURES:
             raise UserError(
-                f"class {label!r} has {len(different)} different pictures; add some until there "
-                f"are at least {MIN_PICTURES}, so that a quarter can be kept for testing"
+                f"class {label!r} has too few different pictures, {different}; add some until "
+                f"there are at least {MIN_PICTURES}, so that a quarter can be kept for testing"
             )
     pictures, cut = data.pictures, set[str]()
     test = [picture for picture in pictures if picture.part == TEST]
@@ -60,11 +60,10 @@ def split(data: Dataset, settings: Settings) -> Parts:
         held_out = _balanced(drawn, free, settings)
         test = [picture for picture in pictures if picture.group in held_out]
         train = [picture for picture in pictures if picture.group not in held_out]
-    for label in data.labels:
-        if label not in {picture.label for picture in train}:
-            raise UserError(
-                f"class {label!r} has nothing to train on that is not tested; add other pictures"
-            )
+    for label in sorted(set(data.labels) - _by_label(train).keys()):
+        raise UserError(
+            f"class {label!r} has nothing to train on that is not tested; add other pictures"
+        )
     return Parts(train, test, _remarks(train, test, cut))
 
 
@@ -76,9 +75,8 @@ def _with_scenes_cut(data: Dataset) -> tuple[list[Picture], set[str]]:
     groups = max(picture.group for picture in data.pictures) + 1
     changed: dict[Picture, int] = {}
     cut = set()
-    for label in data.labels:
-        pictures = [picture for picture in data.pictures if picture.label == label]
-        if len({picture.group for picture in pictures}) > 1 or pictures[0].part:
+    for label, pictures in _by_label(data.pictures).items():
+        if len({picture.group for picture in pictures}) > 1 or any(p.part for p in pictures):
             continue
         cut.add(label)
         pictures.sort(key=lambda picture: natural_order(str(picture.path)))
@@ -116,9 +114,11 @@ def _drawn_videos(pictures: Sequence[Picture], cut: set[str], settings: Settings
     for picture in pictures:
         if picture.video and picture.label not in cut:
             labels.setdefault(picture.group, Counter())[picture.label] += 1
+    groups_of: dict[str, list[int]] = {}
+    for group, its in labels.items():
+        groups_of.setdefault(its.most_common(1)[0][0], []).append(group)
     drawn: set[int] = set()
-    for label in sorted({picture.label for picture in pictures}):
-        groups = [group for group, its in labels.items() if its.most_common(1)[0][0] == label]
+    for groups in groups_of.values():
         random = np.random.default_rng(settings.split_seed)
         count = int(settings.test_share * len(groups))
         drawn |= {groups[index] for index in random.permutation(len(groups))[:count]}
@@ -128,8 +128,8 @@ def _drawn_videos(pictures: Sequence[Picture], cut: set[str], settings: Settings
 def _balanced(drawn: set[int], pictures: Sequence[Picture], settings: Settings) -> set[int]:
     """Change the drawn groups so that no class stands in one part only."""
     drawn = set(drawn)
-    for label in sorted({picture.label for picture in pictures}):
-        sizes = Counter(picture.group for picture in pictures if picture.label == label)
+    for its in _by_label(pictures).values():
+        sizes = Counter(picture.group for picture in its)
         if not sizes.keys() & drawn:
             wanted = settings.test_share * sizes.total()
             # Of several that are equally good, the last one.
@@ -142,10 +142,11 @@ def _balanced(drawn: set[int], pictures: Sequence[Picture], settings: Settings) 
 def _remarks(train: Sequence[Picture], test: Sequence[Picture], cut: set[str]) -> list[str]:
     """Say of which classes the test part tells little."""
     remarks = []
-    for label in sorted({picture.label for picture in train}):
+    tested = _by_label(test)
+    for label, trained in _by_label(train).items():
         taught, asked = (
-            {each.video for each in part if each.label == label and each.video}
-            for part in (train, test)
+            {picture.video for picture in pictures if picture.video}
+            for pictures in (trained, tested.get(label, []))
         )
         few = len(taught | asked) < MIN_VIDEOS
         if label in cut:
@@ -163,6 +164,14 @@ def _remarks(train: Sequence[Picture], test: Sequence[Picture], cut: set[str]) -
                 f"{label}: nothing is said about videos, as all {len(taught)} are trained on; add "
                 f"some until there are {MIN_VIDEOS}"
             )
-        if label not in {picture.label for picture in test}:
+        if label not in tested:
             remarks.append(f"{label}: nothing of it is in the test part")
     return remarks
+
+
+def _by_label(pictures: Sequence[Picture]) -> dict[str, list[Picture]]:
+    """Return the pictures of each class, in alphabetical order of the classes."""
+    found: dict[str, list[Picture]] = {label: [] for label in sorted({p.label for p in pictures})}
+    for picture in pictures:
+        found[picture.label].append(picture)
+    return found
