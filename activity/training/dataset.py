@@ -13,24 +13,18 @@ from activity.quiet import opencv  # noqa: F401 (imutils imports OpenCV, too)
 # isort: split
 import numpy as np
 from imutils.paths import list_files
-from scipy.sparse.csgraph import connected_components
 from sklearn.model_selection import train_test_split
-from sklearn.neighbors import radius_neighbors_graph
 
 from activity.errors import UserError, print_error
 from activity.label_file import NONE_OF_THESE, check_class_names
 from activity.preprocessing import resize, shrink_or_grow
 from activity.streams import parallel_map
+from activity.training.copies import THUMBNAIL_SIDE, groups_of, link_equal
 from activity.training.images import UnreadableImageError, read_image
 from activity.training.settings import Settings
 
 # Below four, a stratified quarter of a class can be no picture at all.
 MIN_PICTURES = 4
-THUMBNAIL_SIDE = 16
-# Root mean square difference of two thumbnails, in grey levels of 255. On the sports images of the
-# tutorial a picture saved again (JPEG quality 30, WebP 50, half or 1.5 times the size) stays below
-# 2.8, the nearest pair of different pictures is 12.5 apart.
-SAME_PICTURE = 5.0
 
 
 @dataclass(frozen=True)
@@ -191,7 +185,8 @@ def load(files: Sequence[tuple[Path, str]]) -> Dataset:
             digests.append(digest)
             thumbnails.append(thumbnail)
             kept.append((path, label))
-    groups = _group_equal(thumbnails)
+    links = link_equal(np.array(thumbnails, np.uint8).reshape(len(kept), 3 * THUMBNAIL_SIDE**2))
+    groups = groups_of(len(kept), links)
     return Dataset(
         [
             Picture(path, label, digest, int(group))
@@ -245,14 +240,3 @@ def _scan(path: Path) -> tuple[str, np.ndarray] | str:
         return str(error)
     thumbnail = shrink_or_grow(image, THUMBNAIL_SIDE, THUMBNAIL_SIDE)
     return hashlib.blake2b(encoded, digest_size=16).hexdigest(), thumbnail.ravel()
-
-
-def _group_equal(thumbnails: Sequence[np.ndarray]) -> np.ndarray:
-    """Number the groups of thumbnails that are linked by differences below `SAME_PICTURE`."""
-    if not thumbnails:
-        return np.empty(0, int)
-    points = np.stack(thumbnails).astype(np.float32)
-    radius = SAME_PICTURE * np.sqrt(points.shape[1])
-    links = radius_neighbors_graph(points, radius, include_self=True)
-    groups: np.ndarray = connected_components(links, directed=False)[1]
-    return groups
