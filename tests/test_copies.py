@@ -16,7 +16,8 @@ VALUES = 3 * copies.THUMBNAIL_SIDE**2
 
 
 def clipped(values: np.ndarray) -> np.ndarray:
-    return np.clip(np.rint(values), 0, 255).astype(np.uint8)
+    rounded: np.ndarray = np.clip(np.rint(values), 0, 255).astype(np.uint8)
+    return rounded
 
 
 def partition(groups: np.ndarray) -> list[int]:

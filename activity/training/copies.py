@@ -30,8 +30,9 @@ def link_equal(thumbnails: np.ndarray, within: float = SAME_PICTURE) -> np.ndarr
     but the first of a group have one link, to the first.
 
     What is equal is near in a few dimensions, too, where a tree finds it. That is exact unless a
-    thumbnail has `MOST` others as near as that, but not equal: then links of it may be missed. So
-    time grows as N log N, also where thousands are equal.
+    thumbnail has nearly `MOST` others as near as that, but not equal: then some of its links may
+    be missed. So each is compared with a few hundred at most, also where thousands are equal.
+    Takes 0.5 kB a thumbnail besides them.
     """
     first: dict[bytes, int] = {}
     groups = np.array(
