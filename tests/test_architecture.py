@@ -99,7 +99,7 @@ def test_what_is_imported_is_declared() -> None:
         return {re.split("[<>=]", line)[0].lower() for line in lines if line[:1].isalpha()}
 
     installed = packages_distributions()
-    product = declared("requirements.txt")
+    product = declared("requirements.txt") | declared("requirements-heic.txt")
     for paths, allowed in (
         ([*SCRIPTS, *MODULES], product),
         (
@@ -111,5 +111,5 @@ def test_what_is_imported_is_declared() -> None:
             for imported in imports(path):
                 package = imported.split(".")[0]
                 if package in installed and package != "activity":
-                    names = {name.lower() for name in installed[package]}
+                    names = {name.lower().replace("_", "-") for name in installed[package]}
                     assert names & allowed, f"{path.name} imports {package}"

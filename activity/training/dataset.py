@@ -11,8 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from activity.cli import Progress
 from activity.errors import UserError, print_error
@@ -20,7 +18,7 @@ from activity.preprocessing import resize, shrink_or_grow
 from activity.streams import parallel_map
 from activity.text import natural_order
 from activity.training.annotations import Annotation
-from activity.training.copies import THUMBNAIL_SIDE, link_equal
+from activity.training.copies import THUMBNAIL_SIDE, groups_of, link_equal
 from activity.training.footage import Still, keep_frames
 from activity.training.images import UnreadableImageError, read_image
 from activity.video.sources import VIDEO_ENDINGS
@@ -253,26 +251,19 @@ def _grouped(
     That is the same picture, or the same video, site or burst.
     """
     equal = link_equal(thumbnails)
-    copies: dict[int, list[Picture]] = {}
-    scenes = _components(len(pictures), [*equal, *_scene_links(pictures, thumbnails)])
+    links = np.array([*equal, *_scene_links(pictures, thumbnails)], int).reshape(-1, 2)
+    scenes = groups_of(len(pictures), links)
     pictures = [
         replace(picture, group=int(scene)) for picture, scene in zip(pictures, scenes, strict=True)
     ]
-    for picture, number in zip(pictures, _components(len(pictures), equal), strict=True):
+    copies: dict[int, list[Picture]] = {}
+    for picture, number in zip(pictures, groups_of(len(pictures), equal), strict=True):
         copies.setdefault(number, []).append(picture)
     return Dataset(
         pictures,
         skipped,
         [same for same in copies.values() if len({picture.source for picture in same}) > 1],
     )
-
-
-def _components(count: int, links: Sequence[Sequence[int]] | np.ndarray) -> np.ndarray:
-    """Number the groups of `count` things that hang together by (M, 2) links."""
-    first, second = np.asarray(links, int).reshape(-1, 2).T
-    graph = coo_array((np.ones(len(first), bool), (first, second)), (count, count))
-    numbers: np.ndarray = connected_components(graph, directed=False)[1]
-    return numbers
 
 
 def _scene_links(pictures: Sequence[Picture], thumbnails: np.ndarray) -> Iterator[tuple[int, int]]:

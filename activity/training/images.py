@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from activity.quiet.opencv import MAX_IMAGE_PIXELS, cv2
+from activity.training.heic import decode_heic, is_heic, is_readable
 
 # No image is that large, but a film in the wrong folder may be, and files are read whole.
 MAX_FILE_BYTES = 2**28
@@ -24,21 +25,30 @@ def read_image(path: Path) -> tuple[bytes, np.ndarray]:
         encoded = _read_file(path)
     except OSError as error:
         raise UnreadableImageError(error.strerror) from error
+    heic = is_heic(encoded)
+    if heic and not is_readable():
+        raise UnreadableImageError("is a HEIC picture; pip install pillow-heif to have them read")
     image = decode_image(encoded)
     if image is None:
+        decoder = "pillow-heif" if heic else "OpenCV"
         raise UnreadableImageError(
-            f"is no image of at most {MAX_IMAGE_PIXELS:,} pixels that OpenCV can decode"
+            f"is no image of at most {MAX_IMAGE_PIXELS:,} pixels that {decoder} can decode"
         )
     return encoded, image
 
 
 def decode_image(encoded: bytes) -> np.ndarray | None:
-    """Decode JPEG, PNG, WebP, GIF and whatever else OpenCV knows; (H, W, 3) uint8 RGB or None.
+    """Decode JPEG, PNG, WebP, GIF, HEIC and whatever OpenCV knows; (H, W, 3) uint8 RGB or None.
 
     It is turned as its EXIF orientation says. Of an animation it is the first frame. White shows
     through where it is transparent. None stands for a truncated file, too: OpenCV decodes no part
-    of it, and half a picture would teach the wrong thing.
+    of it, and half a picture would teach the wrong thing. HEIC needs pillow-heif.
     """
+    if is_heic(encoded):
+        image = decode_heic(encoded)
+        if image is None or image.shape[2] == 3:
+            return image
+        return _over_white(cv2.cvtColor(image, cv2.COLOR_RGBA2BGRA))
     if _is_cut_png(encoded):
         return None
     content = np.frombuffer(encoded, np.uint8)

@@ -1,0 +1,153 @@
+"""Near-equal thumbnails, found by a tree, against the distances of all pairs."""
+
+import tracemalloc
+
+import numpy as np
+import pytest
+from conftest import load, shared
+from hypothesis import given
+from hypothesis import strategies as st
+
+from activity.preprocessing import shrink_or_grow
+from activity.training import copies, dataset
+from activity.training.copies import SAME_PICTURE, groups_of, link_equal
+
+VALUES = 3 * copies.THUMBNAIL_SIDE**2
+
+
+def clipped(values: np.ndarray) -> np.ndarray:
+    rounded: np.ndarray = np.clip(np.rint(values), 0, 255).astype(np.uint8)
+    return rounded
+
+
+def partition(groups: np.ndarray) -> list[int]:
+    """Return for each thing the first one of its group, whatever the groups are called."""
+    first: dict[int, int] = {}
+    return [first.setdefault(int(group), index) for index, group in enumerate(groups)]
+
+
+def by_all_pairs(thumbnails: np.ndarray, within: float = SAME_PICTURE) -> list[int]:
+    """Return for each thumbnail the first one of its group, by walking over the equal ones."""
+    points = thumbnails.astype(np.float64)  # exact for such whole numbers
+    lengths = (points**2).sum(axis=1)
+    squares = lengths[:, None] + lengths - 2 * points @ points.T
+    equal = squares <= within**2 * points.shape[1]
+    first = np.full(len(points), -1)
+    for start in range(len(points)):
+        reached = [start] if first[start] < 0 else []
+        for index in reached:
+            first[index] = start
+            new = np.flatnonzero(equal[index] & (first < 0))
+            first[new] = start
+            reached.extend(new)
+    return first.tolist()
+
+
+def check(thumbnails: np.ndarray, within: float = SAME_PICTURE) -> list[int]:
+    """Compare with all pairs, and return for each thumbnail the first one of its group."""
+    links = link_equal(thumbnails, within)
+    assert links.shape[1] == 2
+    found = partition(groups_of(len(thumbnails), links))
+    assert found == by_all_pairs(thumbnails, within)
+    assert len(links) == len(thumbnails) - len(set(found))
+    return found
+
+
+@given(
+    st.integers(0, 2**32 - 1),
+    st.lists(
+        st.tuples(st.integers(1, 60), st.floats(0, 4), st.floats(0, 12)), min_size=1, max_size=6
+    ),
+    st.sampled_from([3, 48, VALUES]),
+    st.sampled_from([0.5, SAME_PICTURE, 20.0]),
+)
+def test_the_groups_are_those_of_all_pairs(
+    seed: int, clusters: list[tuple[int, float, float]], values: int, within: float
+) -> None:
+    """Clusters of any size and width, each at some distance from the one before, with copies."""
+    random = np.random.default_rng(seed)
+    centre, parts = random.uniform(60, 190, values), []
+    for size, width, distance in clusters:
+        direction = random.normal(size=values)
+        centre = centre + distance * direction * (values / (direction @ direction)) ** 0.5
+        parts.append(centre + random.normal(0, width, (size, values)))
+    thumbnails = clipped(np.concatenate(parts))
+    copied = random.choice(len(thumbnails), len(thumbnails) // 4)
+    check(random.permutation(np.concatenate([thumbnails, thumbnails[copied]])), within)
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_fewer_than_two_have_no_links(number: int) -> None:
+    links = link_equal(np.zeros((number, VALUES), np.uint8))
+    assert links.shape == (0, 2)
+    assert partition(groups_of(number, links)) == list(range(number))
+
+
+def test_equal_ones_are_found_behind_others_that_look_nearer_in_few_dimensions() -> None:
+    """They differ in brightness, along one dimension; the others in all values, and more."""
+    random = np.random.default_rng(0)
+    dark = 120 + random.normal(0, 6, (60, VALUES))
+    assert check(clipped(np.concatenate([dark, dark + 4]))) == [*range(60), *range(60)]
+
+
+def test_a_chain_is_one_group() -> None:
+    """Neighbours are equal, the ends are black and white; and a break makes two of it."""
+    chain = np.repeat(np.arange(0, 256, dtype=np.uint8)[:, None], VALUES, axis=1)
+    assert set(check(chain[::4])) == {0}
+    assert set(check(np.concatenate([chain[:100:4], chain[104::4]]))) == {0, 25}
+
+
+def test_exactly_the_difference_is_equal_and_more_is_not() -> None:
+    thumbnails = np.full((3, VALUES), 100, np.uint8)
+    thumbnails[1] += 5
+    thumbnails[2] += 10
+    thumbnails[2, 0] += 1
+    assert check(thumbnails) == [0, 0, 2]
+
+
+def test_exact_copies_by_the_thousand_are_one_group() -> None:
+    thumbnails = np.random.default_rng(0).integers(0, 256, (3, VALUES), np.uint8)
+    assert check(np.repeat(thumbnails, 1000, axis=0)) == [0] * 1000 + [1000] * 1000 + [2000] * 1000
+
+
+def test_a_fixed_camera_is_one_group_in_little_memory() -> None:
+    """All pairs of 3,000 are nine million, of 16 bytes at least."""
+    random = np.random.default_rng(0)
+    camera = random.uniform(50, 200, VALUES) + random.normal(0, 1, (3000, VALUES))
+    others = random.uniform(0, 255, (100, VALUES))
+    thumbnails = random.permutation(clipped(np.concatenate([camera, others])))
+    tracemalloc.start()
+    links = link_equal(thumbnails)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert len(links) == 2999
+    assert partition(groups_of(3100, links)) == by_all_pairs(thumbnails)
+    assert peak < 100e6
+
+
+@pytest.mark.parametrize("size", [20, 200, 600])
+def test_dense_crowds_that_touch_are_one_group(size: int) -> None:
+    """The nearest ones of each are of its own crowd, those of the next are behind them."""
+    random = np.random.default_rng(0)
+    crowds = [100 + 4.8 * number + random.normal(0, 0.5, (size, VALUES)) for number in range(5)]
+    apart = 140 + random.normal(0, 0.5, (size, VALUES))
+    found = check(clipped(np.concatenate([*crowds, apart])))
+    assert found == [0] * 5 * size + [5 * size] * size
+
+
+def test_crowds_that_touch_in_one_pair_are_one_group() -> None:
+    random = np.random.default_rng(0)
+    one, other = (level + random.normal(0, 0.5, (300, VALUES)) for level in (100.0, 110.0))
+    bridge = np.full((1, VALUES), 105.0)
+    assert len(set(check(clipped(np.concatenate([one, other]))))) == 2
+    assert len(set(check(clipped(np.concatenate([one, bridge, other]))))) == 1
+
+
+def test_the_tutorials_pictures_have_the_groups_of_all_pairs() -> None:
+    pictures = load(shared("data/sports3"), ["all"]).pictures
+    side = copies.THUMBNAIL_SIDE
+    thumbnails = [
+        shrink_or_grow(dataset.read_picture(picture), side, side).ravel() for picture in pictures
+    ]
+    groups = np.array([picture.group for picture in pictures])
+    assert partition(groups) == by_all_pairs(np.stack(thumbnails))
