@@ -268,11 +268,11 @@ def _grouped(
 
 def _scene_links(pictures: Sequence[Picture], thumbnails: np.ndarray) -> Iterator[tuple[int, int]]:
     """Link pictures of the same video or site, and neighbours that look like one burst."""
-    last: dict[object, int] = {}
+    first_of: dict[object, int] = {}
     for index, picture in enumerate(pictures):
         for place in (picture.video, picture.site):
             if place is not None:
-                yield last.setdefault(place, index), index
+                yield first_of.setdefault(place, index), index
     files = [index for index, picture in enumerate(pictures) if not picture.video]
     files.sort(key=lambda index: natural_order(str(pictures[index].path)))
     for first, second in itertools.pairwise(files):
