@@ -14,10 +14,23 @@ from hypothesis import strategies as st
 from activity.errors import UserError
 from activity.quiet.opencv import cv2
 from activity.training import footage
-from activity.training.footage import FAR, MOST_FRAMES, SHORT_SIDE, keep_frames, length
+from activity.training.annotations import Annotation
+from activity.training.footage import (
+    FAR,
+    FEWEST_FRAMES,
+    MOST_FRAMES,
+    SHORT_SIDE,
+    Still,
+    keep_frames,
+    length,
+)
 from activity.video.reader import Frame, VideoReader
 
-WHOLE = [(0.0, None)]
+
+def whole(video: Path, folder: Path) -> list[Still]:
+    """Return the frames that are kept of a whole video."""
+    (stills,) = keep_frames(video, [Annotation(video, "a")], folder)
+    return stills
 
 
 def frames_after(video: Path, moments: list[float]) -> list[float]:
@@ -42,7 +55,7 @@ def frames_after(video: Path, moments: list[float]) -> list[float]:
 def test_frames_are_spread_over_the_clip(tmp_path: Path, name: str, clip: Footage) -> None:
     video = tmp_path / name
     clip.write(video)
-    (stills,) = keep_frames(video, WHOLE, tmp_path / "frames")
+    stills = whole(video, tmp_path / "frames")
     seconds = length(video)
     count = round(seconds)
     moments = [round((n + 0.5) * seconds / count, 3) for n in range(count)]
@@ -75,7 +88,7 @@ def test_a_long_video_has_so_many_frames_and_is_not_read_through(
             yield frame
 
     monkeypatch.setattr(VideoReader, "__iter__", counted)
-    (stills,) = keep_frames(tmp_path / "long.mp4", WHOLE, tmp_path / "frames")
+    stills = whole(tmp_path / "long.mp4", tmp_path / "frames")
     assert len(stills) == MOST_FRAMES
     assert read < 2 * MOST_FRAMES
     step = 1000 / MOST_FRAMES
@@ -107,33 +120,41 @@ def test_what_is_kept_is_not_read_again(tmp_path: Path, monkeypatch: pytest.Monk
 
     monkeypatch.setattr(footage, "_encoded", stopped)
     with pytest.raises(KeyboardInterrupt):
-        keep_frames(video, WHOLE, tmp_path / "frames")
+        whole(video, tmp_path / "frames")
     assert len(list((tmp_path / "frames").rglob("*.jpg"))) == 3
     left = 7  # the others
-    (first,) = keep_frames(video, WHOLE, tmp_path / "frames")
+    first = whole(video, tmp_path / "frames")
     assert (left, len(first)) == (0, 10)
     opened.clear()
-    assert keep_frames(video, WHOLE, tmp_path / "frames") == [first]
+    assert whole(video, tmp_path / "frames") == first
     assert len(opened) == 1  # for its length
     assert {path.suffix for path in (tmp_path / "frames").rglob("*") if path.is_file()} == {".jpg"}
     write_clip(video, frames=20, fps=4.0)
     left = 5
-    (second,) = keep_frames(video, WHOLE, tmp_path / "frames")
+    second = whole(video, tmp_path / "frames")
     assert not {still.file for still in first} & {still.file for still in second}
 
 
-@given(st.lists(st.floats(0.04, 300), min_size=1, max_size=20))
-def test_each_stretch_has_a_frame_and_all_together_few(lengths: list[float]) -> None:
-    ends = np.cumsum(lengths)
-    step = max(1.0, float(ends[-1]) / MOST_FRAMES)
-    counts = []
-    for start, end in zip([0.0, *ends], ends, strict=False):
-        moments = footage._spread(float(start), float(end), step)
-        assert moments == sorted(set(moments))
-        assert start - 0.001 <= moments[0] / 1000 <= moments[-1] / 1000 <= end + 0.001
-        counts.append(len(moments))
-    assert min(counts) >= 1
-    assert sum(counts) <= MOST_FRAMES + len(lengths)
+@given(st.lists(st.tuples(st.floats(0.04, 300), st.sampled_from("abc")), min_size=1, max_size=20))
+def test_each_stretch_has_a_frame_and_each_class_some_but_not_many(
+    stretches: list[tuple[float, str]],
+) -> None:
+    ends = np.cumsum([seconds for seconds, _ in stretches]).tolist()
+    rows = [
+        Annotation(Path("x"), label, start=start, end=end)
+        for (_, label), start, end in zip(stretches, [0.0, *ends], ends, strict=False)
+    ]
+    counts: dict[str, list[int]] = {}
+    for row, moments in zip(rows, footage._planned(rows, ends), strict=True):
+        assert moments == sorted(moments)
+        assert row.end is not None
+        assert row.start - 0.001 <= moments[0] / 1000 <= moments[-1] / 1000 <= row.end + 0.001
+        counts.setdefault(row.label, []).append(len(moments))
+    for label, its in counts.items():
+        seconds = sum(length for length, other in stretches if other == label)
+        assert min(its) >= 1
+        assert FEWEST_FRAMES <= sum(its) <= MOST_FRAMES + FEWEST_FRAMES + len(its)
+        assert abs(sum(its) - min(seconds, MOST_FRAMES)) <= FEWEST_FRAMES + len(its)
 
 
 @pytest.mark.parametrize(
@@ -151,31 +172,31 @@ def test_large_frames_are_kept_smaller(size: tuple[int, int], kept: tuple[int, i
 
 def test_a_video_of_one_frame_and_one_that_is_no_video(tmp_path: Path) -> None:
     video = write_clip(tmp_path / "one.avi", frames=1)
-    assert [[still.time for still in its] for its in keep_frames(video, WHOLE, tmp_path)] == [[0.0]]
+    assert {still.time for still in whole(video, tmp_path)} == {0.0}
     (tmp_path / "text.mp4").write_text("no video")
     with pytest.raises(UserError, match=r"text\.mp4 holds no frame that can be decoded"):
-        keep_frames(tmp_path / "text.mp4", WHOLE, tmp_path)
+        whole(tmp_path / "text.mp4", tmp_path)
 
 
 def test_real_clips_come_out_as_they_are_shown(tmp_path: Path) -> None:
     """Turned, with the shape of their pixels, and not black where they are interlaced."""
     turned = shared("clips/broken/rotated_90_metadata.mp4")
-    (stills,) = keep_frames(turned, WHOLE, tmp_path)
+    stills = whole(turned, tmp_path)
     with VideoReader(turned) as reader:
         shape = (reader.height, reader.width)
     image = cv2.imread(str(stills[0].file))
     assert image is not None
     assert image.shape[0] / image.shape[1] == pytest.approx(shape[0] / shape[1], abs=0.01)
-    (stills,) = keep_frames(shared("cases/dvd.mpg"), WHOLE, tmp_path)
+    stills = whole(shared("cases/dvd.mpg"), tmp_path)
     image = cv2.imread(str(stills[0].file))
     assert image is not None
     assert image.shape[1] / image.shape[0] == pytest.approx(1024 / 576, abs=0.01)
-    (stills,) = keep_frames(shared("cases/interlaced.mp4"), WHOLE, tmp_path)
+    stills = whole(shared("cases/interlaced.mp4"), tmp_path)
     for still in stills:
         image = cv2.imread(str(still.file))
         assert image is not None
         assert 90 < image.mean() < 120
-    (stills,) = keep_frames(shared("clips/football/claims_772_decodes_630.mp4"), WHOLE, tmp_path)
+    stills = whole(shared("clips/football/claims_772_decodes_630.mp4"), tmp_path)
     assert len(stills) == 21
 
 
@@ -183,6 +204,6 @@ def test_a_video_that_does_not_say_how_long_it_is_is_read_through(tmp_path: Path
     video = shared("cases/rec.webm")
     with VideoReader(video) as reader:
         assert reader.format.duration is None
-    (stills,) = keep_frames(video, WHOLE, tmp_path)
+    stills = whole(video, tmp_path)
     assert length(video) == pytest.approx(3.0, abs=0.1)
-    assert len(stills) == 3
+    assert len(stills) == FEWEST_FRAMES

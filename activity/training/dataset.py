@@ -190,7 +190,7 @@ def _scan(
             return [_see(annotation) for annotation in annotations]
         if not stat.S_ISREG(path.stat().st_mode):
             return "is not a regular file"  # a pipe would be waited for
-        stills = keep_frames(path, [(each.start, each.end) for each in annotations], frames)
+        stills = keep_frames(path, annotations, frames)
     except UnreadableImageError as error:
         return str(error)
     except UserError as error:

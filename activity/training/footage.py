@@ -1,6 +1,8 @@
 """Videos to learn from: a few of their frames, kept as pictures."""
 
 import hashlib
+import math
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -12,10 +14,13 @@ from activity.errors import UserError
 from activity.files import written_whole
 from activity.preprocessing import shrink_or_grow
 from activity.quiet.opencv import cv2
+from activity.training.annotations import Annotation
 from activity.video.reader import HALF_A_MILLISECOND, Frame, VideoReader
 
 FRAMES_A_SECOND = 1.0
-MOST_FRAMES = 60  # of one video, or it would outweigh others
+# Of one class in one video: with less than four a class cannot be split, and more than these would
+# outweigh other videos.
+FEWEST_FRAMES, MOST_FRAMES = 4, 60
 # Seconds; frames that are further away are searched for, which takes as long as reading so many.
 FAR = 10.0
 # Pixels. A frame is halved as long as its short side stays as long: the sizes that a network sees
@@ -32,19 +37,17 @@ class Still:
     time: float  # in the video, in seconds from its first frame
 
 
-def keep_frames(
-    video: Path, stretches: Sequence[tuple[float, float | None]], folder: Path
-) -> list[list[Still]]:
-    """Return frames of each of the stretches of a video, from start to end, in seconds.
+def keep_frames(video: Path, annotations: Sequence[Annotation], folder: Path) -> list[list[Still]]:
+    """Return frames of each of the stretches of a video that these annotations are of.
 
-    They are about a second apart, or further, so that there are at most `MOST_FRAMES`; but of each
-    stretch there is one. What an earlier run left in `folder` is not read again. Raises `UserError`
-    for a video that does not decode.
+    Those of one class are about a second apart; nearer, where there would be less than
+    `FEWEST_FRAMES`, and further, where there would be more than `MOST_FRAMES`, but of each stretch
+    there is one. What an earlier run left in `folder` is not read again. Raises `UserError` for a
+    video that does not decode.
     """
-    bounds = [(start, length(video) if end is None else end) for start, end in stretches]
-    seconds = sum(end - start for start, end in bounds)
-    step = max(1 / FRAMES_A_SECOND, seconds / MOST_FRAMES)
-    plan = [_spread(start, end, step) for start, end in bounds]
+    whole = length(video) if any(each.end is None for each in annotations) else 0.0
+    ends = [whole if each.end is None else each.end for each in annotations]
+    plan = _planned(annotations, ends)
     status = video.stat()
     name = f"{video.resolve()} {status.st_size} {status.st_mtime_ns} {SHORT_SIDE} {QUALITY}"
     place = folder / hashlib.blake2b(name.encode(), digest_size=16).hexdigest()
@@ -58,7 +61,7 @@ def keep_frames(
         kept |= [_still(file)]
     return [
         [kept[moment] for moment in moments if moment in kept and kept[moment].time < end]
-        for moments, (_, end) in zip(plan, bounds, strict=True)
+        for moments, end in zip(plan, ends, strict=True)
     ]
 
 
@@ -72,13 +75,22 @@ def length(video: Path) -> float:
         return reader.time + 1 / reader.format.fps
 
 
-def _spread(start: float, end: float, step: float) -> list[int]:
-    """Return moments between two times, about a step apart, in milliseconds."""
-    count = max(1, round((end - start) / step))
-    part = (end - start) / count
-    # In the middle of each part; but what is very short may have no frame after its middle.
-    first = start + part / 2 if end - start >= 1 / FRAMES_A_SECOND else start
-    return [round(1000 * (first + index * part)) for index in range(count)]
+def _planned(annotations: Sequence[Annotation], ends: Sequence[float]) -> list[list[int]]:
+    """Return moments in each of the stretches, which end there, in milliseconds."""
+    stretches = Counter(each.label for each in annotations)
+    seconds = dict.fromkeys(stretches, 0.0)
+    for each, end in zip(annotations, ends, strict=True):
+        seconds[each.label] += end - each.start
+    plan = []
+    for each, end in zip(annotations, ends, strict=True):
+        step = max(1 / FRAMES_A_SECOND, seconds[each.label] / MOST_FRAMES)
+        fewest = math.ceil(FEWEST_FRAMES / stretches[each.label])
+        count = max(fewest, round((end - each.start) / step))
+        part = (end - each.start) / count
+        # In the middle of each part; but what is very short may have no frame after its middle.
+        first = each.start + (part / 2 if end - each.start >= 1 / FRAMES_A_SECOND else 0.0)
+        plan.append([round(1000 * (first + index * part)) for index in range(count)])
+    return plan
 
 
 def _still(file: Path) -> tuple[int, Still]:
