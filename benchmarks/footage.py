@@ -17,7 +17,7 @@ from activity.training import dataset, head, layout
 from activity.training.backbone import FeatureExtractor, build_backbone
 from activity.training.bases import BASES, IMAGENET
 from activity.training.dataset import Picture
-from activity.training.evaluation import by_video
+from activity.training.evaluation import by_clip
 from activity.training.feature_cache import FeatureCache
 from activity.training.settings import Settings
 from train import LABELS, TrainingFiles
@@ -68,7 +68,7 @@ def main() -> None:
                 with contextlib.redirect_stdout(io.StringIO()):
                     batches = head.compute_features(extractor, train, test, LABELS, settings)
                     trained, _ = head.train_head(*batches, settings)
-                found = by_video(test, trained.predict(batches[1], verbose=0), LABELS)
+                found = by_clip(test, trained.predict(batches[1], verbose=0), LABELS)
                 assert found is not None
                 right = [
                     found["clips"] - len(found["wrong"]),

@@ -93,7 +93,7 @@ def test_a_video_counts_once_and_by_the_mean_of_its_frames(
     pictures += [Picture(Path("3.jpg"), label, "", 2, Path("c.mp4")) for label in "ab"]
     of_a = np.array([1.0, 0.9, 0.9, 0.4, 0.9, 0.4, 0.9, 0.1])
     record = evaluate(pictures, np.stack([of_a, 1 - of_a], axis=1), ["a", "b"])
-    assert record["videos"] == {
+    assert record["clips"] == {
         "clips": 4,
         "accuracy": 0.75,
         "frames": 7,
@@ -101,9 +101,9 @@ def test_a_video_counts_once_and_by_the_mean_of_its_frames(
         "wrong": [{"file": Path("b.mp4"), "label": "b", "predicted": "a"}],
     }
     said = capsys.readouterr().out
-    assert "of these 7 frames of 4 videos: accuracy by video 75.0%, by frame 71.4%\n" in said
+    assert "of these 7 frames of 4 clips: accuracy by clip 75.0%, by frame 71.4%\n" in said
     assert "'b.mp4' is b, and taken for a\n" in said
-    assert evaluate(pictures[:1], np.eye(2)[:1], ["a", "b"])["videos"] is None
+    assert evaluate(pictures[:1], np.eye(2)[:1], ["a", "b"])["clips"] is None
 
 
 def test_of_many_classes_the_most_confused_pairs_are_named(

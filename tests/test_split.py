@@ -142,7 +142,7 @@ def test_few_videos_are_tested_only_where_nothing_else_is_and_it_says_so() -> No
     assert parts.remarks == [
         "football: of 3 videos 1 is tested, so what is said about videos is a guess; add some "
         "until there are 4",
-        "tennis: nothing is said about videos, as all 2 are trained on; add some until there are 4",
+        "tennis: nothing is said about videos, as none is tested; add some until there are 4",
     ]
 
 

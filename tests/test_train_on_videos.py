@@ -38,12 +38,12 @@ def films(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_folder_of_videos_trains_a_model(films: Path) -> None:
     said = (films / "said").read_text()
     assert "football             5        25       5\n" in said
-    assert "of these 15 frames of 3 videos: accuracy by video 100.0%, by frame 100.0%\n" in said
+    assert "of these 15 frames of 3 clips: accuracy by clip 100.0%, by frame 100.0%\n" in said
     record = json.loads((films / "model/activity.json").read_text())
     assert record["split"]["test_images"] == 15
     assert len(record["split"]["test_videos"]) == 3
     assert record["split"]["remarks"] == []
-    assert record["test"]["videos"]["clips"] == 3
+    assert record["test"]["clips"]["clips"] == 3
     assert load_labels(films / "model/lb.pickle") == sorted(COLOURS)
     done = run_script(
         "predict_video.py", "-i", "clips/tennis/2.avi", "--no-video", "--no-preview", cwd=films
@@ -129,5 +129,5 @@ def test_real_clips_by_video(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert "tennis: of 3 videos 1 is tested, so what is said about videos is a guess" in done.stdout
     record = json.loads((tmp_path / "model/activity.json").read_text())
-    assert record["test"]["videos"]["clips"] == 3
-    assert record["test"]["videos"]["accuracy"] >= 2 / 3
+    assert record["test"]["clips"]["clips"] == 3
+    assert record["test"]["clips"]["accuracy"] >= 2 / 3

@@ -36,14 +36,14 @@ def evaluate(
         "images": len(truth),
         "accuracy": float(np.mean(truth == predicted)),
         "calibration_error": error,
-        "videos": by_video(pictures, probabilities, labels),
+        "clips": by_clip(pictures, probabilities, labels),
         "report": classification_report(truth, predicted, output_dict=True, **report),
         "confusion_matrix": matrix.tolist(),
     }
     text = [
         f"\ntest part: {len(truth)} images, accuracy {record['accuracy']:.1%}, "
         f"calibration error {error:.3f}",
-        *_video_lines(record["videos"]),
+        *_clip_lines(record["clips"]),
         "",
         classification_report(truth, predicted, digits=3, **report),
         *(_matrix_lines(matrix, labels) if len(labels) <= MOST_COLUMNS else []),
@@ -53,12 +53,12 @@ def evaluate(
     return record
 
 
-def by_video(
+def by_clip(
     pictures: Sequence[Picture], probabilities: np.ndarray, labels: Sequence[str]
 ) -> dict[str, Any] | None:
-    """Compare the mean probabilities of each video's frames with its class; None without a video.
+    """Compare the mean probabilities of each clip's frames with its class; None without a clip.
 
-    A video with several classes counts once for each of them.
+    A clip is what a video shows of one class.
     """
     clips: dict[tuple[Path, str], list[np.ndarray]] = {}
     right = []
@@ -83,17 +83,17 @@ def by_video(
     }
 
 
-def _video_lines(videos: dict[str, Any] | None) -> list[str]:
-    if videos is None:
+def _clip_lines(clips: dict[str, Any] | None) -> list[str]:
+    if clips is None:
         return []
-    clips = "1 video" if videos["clips"] == 1 else f"{videos['clips']} videos"
+    count = "1 clip" if clips["clips"] == 1 else f"{clips['clips']} clips"
     lines = [
-        f"of these {videos['frames']} frames of {clips}: accuracy by video "
-        f"{videos['accuracy']:.1%}, by frame {videos['frame_accuracy']:.1%}"
+        f"of these {clips['frames']} frames of {count}: accuracy by clip {clips['accuracy']:.1%}, "
+        f"by frame {clips['frame_accuracy']:.1%}"
     ]
     return lines + [
         f"{str(wrong['file'])!r} is {wrong['label']}, and taken for {wrong['predicted']}"
-        for wrong in videos["wrong"]
+        for wrong in clips["wrong"]
     ]
 
 

@@ -161,8 +161,8 @@ def _remarks(train: Sequence[Picture], test: Sequence[Picture], cut: set[str]) -
             )
         elif few and taught:
             remarks.append(
-                f"{label}: nothing is said about videos, as all {len(taught)} are trained on; add "
-                f"some until there are {MIN_VIDEOS}"
+                f"{label}: nothing is said about videos, as none is tested; add some until there "
+                f"are {MIN_VIDEOS}"
             )
         if label not in tested:
             remarks.append(f"{label}: nothing of it is in the test part")
