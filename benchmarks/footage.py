@@ -51,7 +51,7 @@ def main() -> None:
         for folder in (args.clips, args.dataset)
     )
     totals: dict[str, list[int]] = {}
-    print("| draw | trained on | pictures and frames | right by video | by frame |")
+    print("| draw | trained on | pictures and frames | right by clip | by frame |")
     print("|---|---|---|---|---|")
     with closing(FeatureCache(args.cache)) as cache:
         base = build_backbone(BASES[args.base], args.weights)
