@@ -167,7 +167,14 @@ def find_data(
     from activity.training import dataset, layout
     from activity.training.split import split
 
-    annotations = layout.find_annotations(folder, labels, none, tables)
+    try:
+        annotations = layout.find_annotations(folder, labels, none, tables)
+    except UserError as error:
+        beside = layout.tables_in(folder)
+        if error.about != "labels" or tables or not beside:
+            raise
+        hint = f"if {beside[0]} says which file is what, add --segments {beside[0]}"
+        raise UserError(f"{error}; {hint}", error.about) from error
     data = dataset.load(annotations, frames, () if list(labels) == layout.ALL else labels)
     print_dataset(data, strict)
     parts = split(data, settings)

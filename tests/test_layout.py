@@ -11,7 +11,7 @@ from activity.errors import UserError
 from activity.label_file import NONE_OF_THESE
 from activity.quiet.opencv import cv2
 from activity.training.annotations import Annotation, read_table
-from activity.training.layout import find_annotations
+from activity.training.layout import find_annotations, tables_in
 
 LABELS = list(COLOURS)
 
@@ -120,7 +120,7 @@ def test_named_classes_are_found_where_the_tutorial_has_them(tree: Path) -> None
     assert len(found) == 5
     assert found["data/football/day1/1.jpg"] == "football"
     shutil.rmtree(tree / "Sports/model")
-    with pytest.raises(UserError, match=r"all makes 1 class of .*If .*/data holds the class fol"):
+    with pytest.raises(UserError, match=r"all makes 1 class of .*; if .*/data holds the class fol"):
         find_annotations(tree / "Sports", ["all"])
 
 
@@ -182,10 +182,9 @@ def test_a_table_beside_a_flat_folder(tmp_path: Path) -> None:
         (tmp_path / f"{number}.jpg").touch()
     rows = [f"{number}.jpg,{'cat' if number % 2 else 'dog'}" for number in range(8)]
     labels = table(tmp_path / "labels.csv", *rows, head="file,label")
-    with pytest.raises(UserError, match=r"makes 0 classes .*If .*labels\.csv says which file is w"):
+    with pytest.raises(UserError, match="all makes 0 classes"):
         find_annotations(tmp_path, ["all"])
-    with pytest.raises(UserError, match=r"'dog' is no folder .*If .*labels\.csv says which file"):
-        find_annotations(tmp_path, ["dog", "cat"])
+    assert tables_in(tmp_path) == [labels]
     found = find_annotations(tmp_path, ["all"], tables=[labels])
     assert {each.path.name: each.label for each in found} == {
         f"{number}.jpg": "cat" if number % 2 else "dog" for number in range(8)

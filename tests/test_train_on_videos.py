@@ -97,6 +97,7 @@ def test_a_table_corrects_a_folder_and_names_what_is_wrong_in_it(films: Path) ->
             "error: --segments x.csv has no column 'file'; it needs",
         ),
         (["--labels", "all"], "error: --labels all makes 1 class of data"),
+        ([], "error: --labels 'football' is no folder with files below data"),
     ],
 )
 def test_a_mistake_prints_one_line(tmp_path: Path, arguments: list[str], message: str) -> None:
@@ -107,6 +108,17 @@ def test_a_mistake_prints_one_line(tmp_path: Path, arguments: list[str], message
     assert done.returncode == 1
     assert done.stderr.startswith(message)
     assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("labels", [[], ["--labels", "all"]])
+def test_a_table_beside_pictures_is_noticed(tmp_path: Path, labels: list[str]) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data/labels.csv").write_text("file,label\n1.jpg,tennis\n")
+    done = run_script("train.py", "-d", "data", *labels, cwd=tmp_path)
+    assert done.returncode == 1
+    assert done.stderr.endswith(
+        "; if data/labels.csv says which file is what, add --segments data/labels.csv\n"
+    )
 
 
 def test_strict_names_videos_too(tmp_path: Path) -> None:

@@ -53,13 +53,13 @@ def find_annotations(
         if not counts[label]:
             raise UserError(
                 f"{label!r} is no folder with files below {folder}; name the folders to take, or "
-                f"'all' to take every one{_hint(folder, tables)}",
+                f"'all' to take every one{_hint(folder)}",
                 "labels",
             )
     if len(counts) + bool(others) < 2:
         raise UserError(
             f"{' '.join(labels)} makes {len(counts)} class{'' if counts else 'es'} of {folder}, "
-            f"but a classifier needs at least two; name more folders{_hint(folder, tables)}",
+            f"but a classifier needs at least two; name more folders{_hint(folder)}",
             "labels",
         )
     named = [
@@ -67,6 +67,11 @@ def find_annotations(
         for each in found + listed
     ]
     return list(dict.fromkeys(named + others))
+
+
+def tables_in(folder: Path) -> list[Path]:
+    """Return the CSV tables in a folder, which may say what its files are."""
+    return sorted(each for each in folder.iterdir() if each.suffix.lower() == ".csv")
 
 
 def _in_class_folders(folder: Path, labels: Sequence[str]) -> Iterator[Annotation]:
@@ -120,16 +125,10 @@ def _wanted(
     ]
 
 
-def _hint(folder: Path, tables: Sequence[Path]) -> str:
-    """Say what else a folder looks like than one of class folders."""
-    inside = sorted(each for each in folder.iterdir() if not each.name.startswith("."))
-    listed = [each for each in inside if each.suffix.lower() == ".csv"]
-    folders = [each for each in inside if each.is_dir()]
-    if listed and not tables:
-        return f". If {listed[0]} says which file is what, name it as the table of segments"
-    if len(folders) == 1:
-        return f". If {folders[0]} holds the class folders, name that"
-    return ""
+def _hint(folder: Path) -> str:
+    """Say so where the class folders seem to be a level deeper."""
+    folders = [each for each in folder.iterdir() if each.is_dir() and each.name[0] != "."]
+    return f"; if {folders[0]} holds the class folders, name that" if len(folders) == 1 else ""
 
 
 def _other_things(folder: Path) -> list[Path]:
