@@ -125,6 +125,7 @@ class OpenVINOEngine:
         for request, batch in zip(
             cycle(self._requests), batches(items, self._batch_size, self._prompt), strict=False
         ):
+            request.wait()  # a stream that was left in the middle may have started it
             if _fill(request.get_input_tensor().data, batch):
                 request.start_async()
             running.append((request, batch))

@@ -167,7 +167,11 @@ def test_space_pauses_and_goes_on(tmp_path: Path, display: str) -> None:
 
 
 def test_one_window_for_all_clips_until_q(tmp_path: Path, display: str) -> None:
-    clips = [write_clip(tmp_path / f"{name}.avi", frames=40, fps=10.0) for name in "abc"]
+    # The second one lasts long enough for the key, however slow the machine is.
+    clips = [
+        write_clip(tmp_path / f"{name}.avi", frames=count, fps=10.0)
+        for name, count in (("a", 40), ("b", 600), ("c", 40))
+    ]
     process = start(tmp_path, clips[0], display, "-i", *map(str, clips), "-o", "out")
     number = window(display, r"a\.avi")
     assert window(display, r"b\.avi") == number

@@ -282,6 +282,18 @@ def test_outputs_do_not_depend_on_the_batch(model: keras.Model, copy: ov.Model) 
             np.testing.assert_allclose(outputs(make(size), images), expected, atol=1e-5)
 
 
+def test_a_stream_that_is_left_in_the_middle_does_not_disturb_the_next_one(
+    model: keras.Model, copy: ov.Model
+) -> None:
+    images = np.random.default_rng(0).integers(0, 256, (12, *model.input_shape[1:]), np.uint8)
+    engine = OpenVINOEngine(copy.clone())
+    expected = outputs(engine, images)
+    for _ in range(3):
+        left = engine.stream(enumerate(images))
+        next(left)
+        np.testing.assert_array_equal(outputs(engine, images), expected)
+
+
 def small_model() -> keras.Model:
     """Return a model that adds and subtracts whole numbers: its outputs are exact in any order."""
     image = keras.Input((16, 16, 3))
