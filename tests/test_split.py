@@ -138,6 +138,32 @@ def test_no_video_is_ever_split(tennis: list[int], football: list[int], pictures
         assert label in {each.label for each in train}
 
 
+def test_a_film_of_several_classes_leaves_each_something_to_train_on() -> None:
+    """The film is the best quarter of tennis, and all that is left of boxing once that is split."""
+    film = frames("tennis", {"film": 3}) + frames("boxing", {"film": 9})
+    others = frames("boxing", {"b": 4}, 10) + frames("tennis", {"c": 9, "d": 9}, 20)
+    parts = split(Dataset(film + others, [], []), SETTINGS)
+    for part in both(parts):
+        assert {each.label for each in part} == {"boxing", "tennis"}
+    assert {str(each.video) for each in parts.test} in ({"b", "c"}, {"b", "d"})
+
+
+@given(st.lists(st.tuples(st.sampled_from("abc"), st.integers(0, 9)), min_size=12, max_size=80))
+def test_whatever_is_linked_with_whatever_each_class_is_trained_on(
+    linked: list[tuple[str, int]],
+) -> None:
+    counted = [sum(label == each for each, _ in linked) for label in "abc"]
+    data = [
+        Picture(Path(str(n)), label, str(n), group, Path(str(group)), float(n))
+        for n, (label, group) in enumerate(linked)
+    ]
+    if all(count >= MIN_PICTURES for count in counted):
+        train, test = both(split(Dataset(data, [], []), SETTINGS))
+        assert len(train) + len(test) == len(data)
+        assert {each.label for each in train} == set("abc")
+        assert not {each.group for each in train} & {each.group for each in test}
+
+
 def test_few_videos_are_tested_only_where_nothing_else_is_and_it_says_so() -> None:
     data = frames("football", {"a": 10, "b": 10, "c": 12}) + frames("tennis", {"d": 9, "e": 9}, 50)
     data += singles("tennis", 20)

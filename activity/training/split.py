@@ -126,16 +126,25 @@ def _drawn_videos(pictures: Sequence[Picture], cut: set[str], settings: Settings
 
 
 def _balanced(drawn: set[int], pictures: Sequence[Picture], settings: Settings) -> set[int]:
-    """Change the drawn groups so that no class stands in one part only."""
+    """Change the drawn groups so that each class is trained on and, where that can be, tested."""
     drawn = set(drawn)
-    for its in _by_label(pictures).values():
-        sizes = Counter(picture.group for picture in its)
-        if not sizes.keys() & drawn:
-            wanted = settings.test_share * sizes.total()
+    sizes = [Counter(each.group for each in its) for its in _by_label(pictures).values()]
+    for its in sizes:
+        if not its.keys() - drawn:
+            drawn.discard(max(its, key=lambda group: its[group]))
+    for its in sizes:
+        if its.keys() & drawn:
+            continue
+        # What shows several classes may be all that there is to train on of another one.
+        possible = [
+            group
+            for group in its
+            if all(other.keys() - drawn - {group} for other in sizes if group in other)
+        ]
+        if possible:
+            wanted = settings.test_share * its.total()
             # Of several that are equally good, the last one.
-            drawn.add(min(reversed(sizes), key=lambda group: abs(sizes[group] - wanted)))
-        elif not sizes.keys() - drawn:
-            drawn.discard(max(sizes, key=lambda group: sizes[group]))
+            drawn.add(min(reversed(possible), key=lambda group: abs(its[group] - wanted)))
     return drawn
 
 
