@@ -13,7 +13,7 @@ from activity.quiet.opencv import cv2
 from activity.training import dataset
 from activity.training.dataset import Dataset, Picture
 from activity.training.settings import Settings
-from activity.training.split import MIN_PICTURES, Parts, split
+from activity.training.split import MIN_PICTURES, Parts, _balanced, split
 
 LABELS = list(COLOURS)
 SETTINGS = Settings()
@@ -146,6 +146,10 @@ def test_a_film_of_several_classes_leaves_each_something_to_train_on() -> None:
     for part in both(parts):
         assert {each.label for each in part} == {"boxing", "tennis"}
     assert {str(each.video) for each in parts.test} in ({"b", "c"}, {"b", "d"})
+
+
+def test_a_class_of_which_all_groups_are_drawn_gets_the_largest_back() -> None:
+    assert _balanced({0, 1}, frames("tennis", {"a": 3, "b": 9}), SETTINGS) == {0}
 
 
 @given(st.lists(st.tuples(st.sampled_from("abc"), st.integers(0, 9)), min_size=12, max_size=80))
