@@ -261,7 +261,8 @@ def plan(
     check_distinct([*inputs, *models, *written])
     if not args.quiet:
         for name in filter(holds_no_video_itself, args.input):
-            found = f"{len(find_sources([name]))} were found in folders below it"
+            count = sum(Path(source).is_relative_to(name) for source in sources)
+            found = f"{count} were found in folders below it"
             print_error("note", f"{name} holds no video itself; {found}")
     return classifier, common, asked, list(zip(sources, plans, strict=True))
 

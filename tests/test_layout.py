@@ -109,6 +109,15 @@ def test_the_class_is_the_first_folder_and_deeper_ones_belong_to_it(
     assert labels_of(tree, labels) == expected
 
 
+def test_files_come_in_the_order_of_their_names_as_text(tree: Path) -> None:
+    """The tutorial's split draws from them in that order, in which '-' is before '/'."""
+    (tree / "tennis" / "day1-2").mkdir()
+    (tree / "tennis" / "day1-2" / "9.jpg").touch()
+    names = [str(each.path) for each in find_annotations(tree, ["all"])]
+    assert names == sorted(names)
+    assert [Path(name).name for name in names[-2:]] == ["9.jpg", "4.jpg"]
+
+
 def test_named_classes_are_found_where_the_tutorial_has_them(tree: Path) -> None:
     """Below a folder data, among others, as in Sports-Type-Classifier/data."""
     (tree / "Sports/data").mkdir(parents=True)

@@ -46,8 +46,7 @@ def evaluate(
         *_clip_lines(record["clips"]),
         "",
         classification_report(truth, predicted, digits=3, **report),
-        *(_matrix_lines(matrix, labels) if len(labels) <= MOST_COLUMNS else []),
-        *(_confusion_lines(matrix, labels) if len(labels) > MOST_COLUMNS else []),
+        *(_matrix_lines if len(labels) <= MOST_COLUMNS else _confusion_lines)(matrix, labels),
     ]
     print("\n".join(text), end="\n\n")
     return record

@@ -162,7 +162,7 @@ def _files_below(folder: Path, above: frozenset[str] = frozenset()) -> list[Path
                 print_error("warning", f"{link} is left out: it leads back to where it stands")
             else:
                 found += _files_below(link, way)
-    return sorted(found)
+    return sorted(found, key=str)  # as text, in which order the tutorial splits them
 
 
 def _between(folder: Path, below: Path) -> list[Path]:
