@@ -103,6 +103,6 @@ def test_reports_hold_what_they_were_told(
         assert record["frames"] == len(frames)
         assert sum(segment["frames"] for segment in record["segments"]) == len(frames)
         assert (folder / "t.svg").stat().st_size > 1000
-    result = ClipResult(title, Path(title), None, summary, 1.0)
+    result = ClipResult(title, Path(title), None, summary, 5, None, 1.0)
     for line in RunReport([title], labels, True, []).line(result).split("\n"):
         assert line.isprintable()

@@ -255,7 +255,7 @@ def test_a_password_is_in_no_error_and_no_table(tmp_path: Path) -> None:
     assert "http://me@127.0.0.1" in done.stdout
     assert "sesame" not in done.stdout + done.stderr
     written = [path for path in tmp_path.rglob("*") if path.is_file()]
-    assert len(written) == 5
+    assert len(written) == 6
     for path in written:
         assert "sesame" not in path.name
         assert b"sesame" not in path.read_bytes()

@@ -7,6 +7,7 @@ import json
 import re
 import shutil
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ from activity.prediction.curves import Curves
 from activity.prediction.page import Index, save_page
 from activity.prediction.report import ClipResult
 from activity.prediction.smoothing import Prediction
-from activity.prediction.summary import ClipSummary
+from activity.prediction.summary import ClipSummary, Segment
 from activity.quiet.opencv import cv2
 from activity.video.reader import Frame
 
@@ -355,7 +356,7 @@ def test_names_do_nothing(browser: webdriver.Chrome, tmp_path: Path, downloads: 
         for index, name in enumerate(HOSTILE)
     ]
     index = Index(tmp_path / "index.html", HOSTILE)
-    index.add(ClipResult(title, None, tmp_path / "p.html", summary, 1.0))
+    index.add(ClipResult(title, None, tmp_path / "p.html", summary, 5, None, 1.0))
     index.fail(HOSTILE[0], HOSTILE[1])
     index.save()
     for name in ("p.html", "index.html"):
@@ -392,7 +393,9 @@ def test_of_several_clips_there_is_an_index(browser: webdriver.Chrome, tmp_path:
     assert done.returncode == 1
     assert done.stdout.endswith("page: pages/index.html\n")
     names = {path.name for path in (tmp_path / "pages").iterdir()}
-    assert names == {"index.html", "index-2.html", "b.html"}
+    assert names == {"index.html"} | {
+        name for clip in ("index-2", "b") for name in (f"{clip}.html", f"{clip}.html.jpg")
+    }
     browser.get((tmp_path / "pages" / "index.html").as_uri())
 
     def names_shown() -> list[str]:
@@ -414,6 +417,54 @@ def test_of_several_clips_there_is_an_index(browser: webdriver.Chrome, tmp_path:
     browser.find_element("link text", "index.mp4").click()
     wait_for(lambda: browser.execute_script("return window.film?.readyState >= 2"))
     assert browser.find_element("id", "title").text == "index.mp4"
+
+
+def test_an_index_of_ten_thousand_clips_is_light_and_sorted_as_a_whole(
+    browser: webdriver.Chrome, tmp_path: Path
+) -> None:
+    """A page of it is laid out at a time, and pictures are files, of which those shown are read."""
+    random = np.random.default_rng(0)
+    image = cv2.imencode(".jpg", picture("tennis", 0))[1].tobytes()
+    index = Index(tmp_path / "index.html", ["football", "tennis"])
+    facts = []
+    for number in range(10_000):
+        label = ["football", "tennis"][int(random.integers(2))]
+        probability, flicker = random.uniform(0.4, 1), random.uniform(0, 90)
+        page = tmp_path / f"{number}.html"
+        if number % 100 == 0:
+            page.with_name(f"{page.name}.jpg").write_bytes(image)
+        cuts = [0.0, *sorted(random.uniform(0, 60, 20)), 60.0]
+        segments = [
+            Segment(["football", "tennis"][place % 2], start, end, 1, 0.9)
+            for place, (start, end) in enumerate(pairwise(cuts))
+        ]
+        name = f"day {number % 7}/{number}.mp4"
+        index.add_row(name, page, label, probability, flicker, segments, "")
+        facts.append((name, label, probability, flicker))
+    index.fail("bad.mp4", "holds no frame")
+    index.save()
+    assert (tmp_path / "index.html").stat().st_size < 10_000_000
+    browser.get((tmp_path / "index.html").as_uri())
+
+    def first() -> str:
+        return browser.find_element("css selector", "#rows th").text
+
+    assert browser.find_element("id", "said").text == "1 to 100 of 10001 clips"
+    assert len(browser.find_elements("css selector", "#rows tr")) == 100
+    (shown,) = browser.find_elements("css selector", "#rows img")
+    wait_for(lambda: shown.get_property("naturalWidth"))
+    for column, place in (("probability", 2), ("changes/min", 3)):
+        button = browser.find_element("xpath", f"//button[text()='{column}']")
+        for choose in (max, min):
+            button.click()
+            wanted: tuple[Any, ...] = choose(facts, key=lambda one: one[place])
+            assert first() == wanted[0]
+    browser.find_element("xpath", "//button[text()='label']").click()
+    assert {
+        row.text for row in browser.find_elements("css selector", "#rows [data-name=label]")
+    } == {"football"}
+    browser.find_element("id", "find").send_keys("bad.mp4")
+    assert first().startswith("bad.mp4")
 
 
 @pytest.mark.slow

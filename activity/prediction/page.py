@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from activity.prediction.report import ClipResult
 
 SOURCES = Path(__file__).with_name("pages")
-MEDIA = {"clip": "media-src *", "index": "img-src data:"}  # what a page may load
+MEDIA = {"clip": "media-src *", "index": "img-src *"}  # what a page may load
 BAND = 120  # pieces of a clip's band in the index
 PICTURE_WIDTH, PICTURE_QUALITY = 192, 70
 
@@ -94,23 +94,31 @@ class Index:
         self._rows: list[dict[str, Any]] = []
 
     def add(self, result: "ClipResult") -> None:
-        """Add the row of a clip that was labelled."""
+        """Add the row of a clip that was labelled, and has a page."""
         summary = result.summary
-        segments = summary.segments
-        start, end = segments[0].start, segments[-1].end
-        # The middle of what the clip shows for longest; a film begins with the first frame.
-        best = max(segments, key=lambda one: (one.label == summary.label, one.end - one.start))
-        middle = (best.start + best.end) / 2 - (start if result.video else 0)
+        assert result.page
+        save_picture(result)
+        self.add_row(
+            result.clip, result.page, summary.label, summary.probability, summary.flicker,
+            summary.segments, result.remarks,
+        )  # fmt: skip
+
+    def add_row(
+        self, clip: str, page: Path, label: str, probability: float, flicker: float,
+        segments: Sequence[Segment], remarks: str,
+    ) -> None:  # fmt: skip
+        """Add the row of a clip whose page and picture stand already."""
+        picture = _picture_of(page)
         self._rows.append({
-            "name": result.clip,
-            "page": result.page and _address(result.page, self._path),
-            "label": summary.label,
-            "probability": summary.probability,
-            "changes": summary.changes / summary.minutes,
-            "seconds": end - start,
+            "name": clip,
+            "page": _address(page, self._path),
+            "label": label,
+            "probability": round(probability, 6),
+            "changes": round(flicker, 3),
+            "seconds": round(segments[-1].end - segments[0].start, 3),
             "band": _band(segments),
-            "picture": _picture(result.video or Path(result.clip), middle),
-            "remarks": "; ".join([*result.notes, *result.warnings]),
+            "picture": _address(picture, self._path) if picture.is_file() else None,
+            "remarks": remarks,
         })  # fmt: skip
 
     def fail(self, clip: str, error: str) -> None:
@@ -149,19 +157,31 @@ def _band(segments: Sequence[Segment]) -> list[tuple[float, str]]:
     return pieces
 
 
-def _picture(film: Path, seconds: float) -> str | None:
-    """Return a frame of a film as a small picture, in an address of its own, if there is one."""
+def save_picture(result: "ClipResult") -> None:
+    """Write a small frame of a clip beside its page, for the index, if it can be read again."""
+    assert result.page
+    film = result.video or Path(result.clip)
+    segments, label = result.summary.segments, result.summary.label
+    # The middle frame of what the clip shows for longest; a film begins with the first frame.
+    best = max(segments, key=lambda one: (one.label == label, one.end - one.start))
+    middle = best.start + (best.end - best.start) * (best.frames - 1) / (2 * best.frames)
+    middle -= segments[0].start if result.video else 0
     if not film.is_file():
-        return None
+        return
     try:
-        with VideoReader(film, start=seconds) as reader:
-            frame = next(iter(reader))
-            height = max(1, round(PICTURE_WIDTH * frame.picture.shape[0] / frame.picture.shape[1]))
-            small = cv2.resize(frame.picture, (PICTURE_WIDTH, height), interpolation=cv2.INTER_AREA)
+        with VideoReader(film, start=middle) as reader:
+            frame = next(iter(reader)).picture
     except (UserError, StopIteration):
-        return None
+        return
+    height = max(1, round(PICTURE_WIDTH * frame.shape[0] / frame.shape[1]))
+    small = cv2.resize(frame, (PICTURE_WIDTH, height), interpolation=cv2.INTER_AREA)
     _, jpeg = cv2.imencode(".jpg", small, [cv2.IMWRITE_JPEG_QUALITY, PICTURE_QUALITY])
-    return f"data:image/jpeg;base64,{base64.b64encode(jpeg.tobytes()).decode()}"
+    with written_whole(_picture_of(result.page)) as partial:
+        partial.write_bytes(jpeg.tobytes())
+
+
+def _picture_of(page: Path) -> Path:
+    return page.with_name(f"{page.name}.jpg")
 
 
 def _themed(colour: str) -> str:

@@ -27,6 +27,8 @@ class ClipResult:
     video: Path | None
     page: Path | None
     summary: ClipSummary
+    decoded: int  # frames, from the clip's beginning to the last one read
+    claimed: int | None  # frames, by the file
     seconds: float  # from the first frame to the last
     notes: Sequence[str] = ()  # what a user may not expect
     warnings: Sequence[str] = ()  # what is missing
@@ -50,12 +52,18 @@ class ClipResult:
         elif loss := _loss(reader):
             warnings.append(f"{shown(source)}{loss}")
         video, page = outputs.output, outputs.page
-        return cls(shown(source), video, page, summary, seconds, notes, warnings)
+        frames = reader.decoded, reader.format.claimed
+        return cls(shown(source), video, page, summary, *frames, seconds, notes, warnings)
 
     @property
     def rate(self) -> float:
         """Frames/s, from the first to the last."""
         return self.summary.frames / self.seconds
+
+    @property
+    def remarks(self) -> str:
+        """The notes and the warnings."""
+        return "; ".join([*self.notes, *self.warnings])
 
     def text(self) -> str:
         """Return it with a fact a line."""

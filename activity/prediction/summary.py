@@ -108,6 +108,16 @@ class ClipSummary:
         segments = self.segments
         return max(segments[-1].end - segments[0].start, 0.001) / 60
 
+    @property
+    def flicker(self) -> float:
+        """Changes of the smoothed label a minute."""
+        return self.changes / self.minutes
+
+    @property
+    def raw_flicker(self) -> float:
+        """Changes of the label a minute, frame by frame."""
+        return self.raw_changes / self.minutes
+
     def record(self) -> dict[str, Any]:
         """Return the summary as it stands in the JSON report."""
         return {
@@ -124,8 +134,8 @@ class ClipSummary:
             },
             "label_changes": {"frame_by_frame": self.raw_changes, "smoothed": self.changes},
             "label_changes_a_minute": {
-                "frame_by_frame": round(self.raw_changes / self.minutes, 3),
-                "smoothed": round(self.changes / self.minutes, 3),
+                "frame_by_frame": round(self.raw_flicker, 3),
+                "smoothed": round(self.flicker, 3),
             },
             "segments": [asdict(segment) for segment in self.segments],
         }
@@ -135,10 +145,9 @@ class ClipSummary:
         shares = ", ".join(
             f"{label} {count / self.frames:.1%}" for label, count in self._shares.most_common()
         )
-        raw, smoothed = (count / self.minutes for count in (self.raw_changes, self.changes))
         return [
             f"whole clip: {self.label}, mean probability {self.probability:.3f}",
             f"frames per label: {shares}",
             f"label changes: {self.raw_changes} frame by frame, {self.changes} by {self.smoother} "
-            f"({raw:.1f} and {smoothed:.1f} a minute)",
+            f"({self.raw_flicker:.1f} and {self.flicker:.1f} a minute)",
         ]

@@ -87,7 +87,7 @@ class ClipTable:
             summary.smoother,
             *(f"{probability:.6f}" for probability in summary.mean_probabilities),
             str(result.video or ""),
-            "; ".join([*result.notes, *result.warnings]),
+            result.remarks,
         )
 
     def fail(self, clip: str, error: str) -> None:
