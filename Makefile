@@ -39,6 +39,6 @@ $(VENV)/ready: requirements.txt constraints.txt
 		$(INSTALL) "opencv-python-headless>=5.0,<6"; }
 	@touch $@
 
-$(VENV)/ready-to-test: requirements-dev.txt requirements-heic.txt $(VENV)/ready
+$(VENV)/ready-to-test: requirements-dev.txt requirements-heic.txt requirements-ray.txt $(VENV)/ready
 	@$(INSTALL) -r requirements-dev.txt
 	@touch $@

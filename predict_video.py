@@ -17,10 +17,12 @@ From Python, `label_video` does the same for one clip.
 import argparse
 import os
 import time
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager, redirect_stdout
+from dataclasses import asdict
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from activity.cli import (
     Parser,
@@ -35,23 +37,29 @@ from activity.cli import (
 from activity.errors import UserError, print_error
 from activity.files import check_distinct, save_json
 from activity.label_file import NONE_OF_THESE, UNCERTAIN, load_labels
+from activity.model_file import digest
 from activity.text import printable
+
+if TYPE_CHECKING:  # for an archive only, as PyArrow takes time to import
+    from activity.prediction.archive import Archive, Clip
 
 with one_line_errors():  # OpenCV may lack libraries of the system
     from activity.prediction.asking import LeastSure
     from activity.prediction.classifier import Classifier
+    from activity.prediction.cluster import on_cluster
     from activity.prediction.curves import Curves
     from activity.prediction.labelling import cannot_wait, label_frames
     from activity.prediction.outputs import INDEX, Output, Outputs, Watcher, plan_outputs
     from activity.prediction.overlay import draw
-    from activity.prediction.page import index_of, save_page
+    from activity.prediction.page import index_of, save_page, save_picture
     from activity.prediction.preview import Preview
     from activity.prediction.report import ClipResult, RunReport, json_record
     from activity.prediction.settings import LOOK_AHEAD, SMOOTHERS, Settings
     from activity.prediction.smoothing import Prediction
-    from activity.prediction.summary import ClipSummary
+    from activity.prediction.summary import ClipSummary, Segment
     from activity.prediction.table import clip_table, frame_table
     from activity.prediction.timeline import save_timeline
+    from activity.prediction.worker import on_this_machine
     from activity.prediction.writer import video_writer
     from activity.streams import prefetch
     from activity.video.backends import USUAL_FPS, Format
@@ -59,12 +67,13 @@ with one_line_errors():  # OpenCV may lack libraries of the system
     from activity.video.sources import (
         find_sources,
         holds_no_video_itself,
+        is_read_once,
         names_several,
         numbered_pictures,
         source_names,
         source_title,
     )
-    from activity.video.stop import Stop
+    from activity.video.stop import Stop, exit_on_sigterm
 
 LONGEST = 10**6  # seconds of a clip
 DRAWN_AHEAD = 2  # frames
@@ -177,6 +186,9 @@ def save_reports(
 def main() -> int:
     """Run the script; return the exit code: 0, 1 if a clip failed, 128 plus a signal's number."""
     args = parse_args()
+    if args.table:
+        with options_named([("--table", args.table.absolute())]):
+            return label_archive(args)
     classifier, common, asked, clips = plan(args)
     labels, settings = classifier.labels, settings_of(args)
     several = names_several(args.input)
@@ -232,6 +244,16 @@ def settings_of(args: argparse.Namespace) -> Settings:
     )  # fmt: skip
 
 
+def model_of(args: argparse.Namespace) -> Classifier:
+    """Return the model, not yet loaded, whose classes are those of the other file."""
+    models = [("--model", args.model), ("--label-bin", args.label_bin), ("--unknown", "unknown")]
+    with options_named(models):
+        labels = load_labels(args.label_bin)
+        classifier = Classifier(args.model, args.unknown)
+        classifier.card.require_labels(labels, args.label_bin)
+    return classifier
+
+
 def plan(
     args: argparse.Namespace,
 ) -> tuple[Classifier, Outputs, LeastSure | None, list[tuple[str, Outputs]]]:
@@ -240,13 +262,10 @@ def plan(
     What can go wrong is found out here, before the model is loaded, which takes seconds with Keras.
     """
     named = Outputs(args.output, args.csv, args.json, args.timeline, args.page, args.summary)
-    models = [("--model", args.model), ("--label-bin", args.label_bin)]
     inputs = [("--input", name) for name in args.input]
-    others = [("--fps", args.fps), ("--unknown", "unknown"), ("--ask", args.ask and args.ask[1])]
-    with options_named([*models, *inputs, *named.options(), *others]):
-        labels = load_labels(args.label_bin)
-        classifier = Classifier(args.model, args.unknown)
-        classifier.card.require_labels(labels, args.label_bin)
+    others = [("--fps", args.fps), ("--ask", args.ask and args.ask[1])]
+    with options_named([*inputs, *named.options(), *others]):
+        classifier = model_of(args)
         sources = find_sources(args.input)
         if args.fps and not any(map(numbered_pictures, sources)):
             raise UserError(f"{args.fps:g} is the rate of numbered pictures; name some", args.fps)
@@ -256,6 +275,7 @@ def plan(
         refuse_to_replace(common, args.overwrite)
         common.check()
         asked = LeastSure(args.ask[0], args.ask[1], sources, args.fps) if args.ask else None
+    models = [("--model", args.model), ("--label-bin", args.label_bin)]
     inputs = [("--input", Path(source)) for source in sources]
     written = [pair for plan in [common, *plans] for pair in plan.options()]
     check_distinct([*inputs, *models, *written])
@@ -265,6 +285,122 @@ def plan(
             found = f"{count} were found in folders below it"
             print_error("note", f"{name} holds no video itself; {found}")
     return classifier, common, asked, list(zip(sources, plans, strict=True))
+
+
+class ClipLabeller:
+    """Labels clips of an archive, in a process of its own that keeps the model."""
+
+    def __init__(
+        self,
+        archive: "Archive",
+        model: Path,
+        unknown: bool,
+        settings: Settings,
+        top: int,
+        pulse: Callable[[], None],
+    ) -> None:
+        """Load the model; `pulse` is to be called while there is progress."""
+        self._archive, self._settings, self._top, self._pulse = archive, settings, top, pulse
+        self._classifier = Classifier(model, unknown, threads=1)
+        self._classifier.engine(prompt=False)  # a model that cannot be loaded is no clip's fault
+
+    def __call__(self, clip: "Clip") -> dict[str, Any]:
+        """Label a clip, and save its row; return that."""
+        try:
+            if is_read_once(clip.path):
+                raise UserError(f"{clip.path} is a pipe; an archive has only files", clip.path)
+            result = label_video(
+                clip.path, self._classifier, clip.outputs, self._settings, top=self._top,
+                watchers=[self],
+            )  # fmt: skip
+        except UserError as error:
+            return self._archive.fail(clip, error)
+        assert result  # as nothing stops it
+        if result.page:
+            save_picture(result)
+        return self._archive.save(clip, result)
+
+    def begin(self, _source: str) -> None:
+        """Watch the clip that is labelled next."""
+
+    def add(self, _frame: Frame, _prediction: Prediction) -> None:
+        """See that there is progress."""
+        self._pulse()
+
+
+def label_archive(args: argparse.Namespace) -> int:
+    """Label the clips of an archive that have no row yet; return the exit code, 1 if one failed."""
+    from activity.prediction.archive import MANY, ClipWorker, FilmProgress
+
+    classifier, archive, clips, page = plan_archive(args)
+    todo = (args.model.absolute(), args.unknown, settings_of(args), args.top)
+    make = partial(ClipWorker, archive, ClipLabeller, *todo)
+    done = failed = 0
+    with exit_on_sigterm(), archive.alone(), options_named([("--ray", args.ray)]):
+        missing = archive.left(clips)
+        # The largest first, so that nobody waits for a long one in the end.
+        left = sorted(clips if args.overwrite else missing, key=lambda clip: -clip.size)
+        on_all = args.ray and left
+        work = on_cluster(args.ray, make, left) if on_all else on_this_machine(make, left)
+        try:
+            with closing(work) as rows, FilmProgress(left, args.quiet) as progress:
+                for row in rows:
+                    progress.count(row)
+                    done += 1
+                    if "error" in row:
+                        failed += 1
+                        print_error("error", row["error"])
+                    if done % MANY == 0:
+                        archive.merge()
+        finally:
+            archive.merge()
+            if not args.quiet:
+                labelled = len(clips) - len(left) + done - failed
+                print(
+                    f"{printable(archive.file)}: {labelled} of {len(clips)} clips labelled, "
+                    f"{done - failed} of them now; {failed} failed"
+                )
+        if page:
+            save_index(archive, clips, page, classifier.labels)
+    if page and not args.quiet:
+        print(f"page: {printable(page)}")
+    return int(failed > 0)
+
+
+def plan_archive(
+    args: argparse.Namespace,
+) -> "tuple[Classifier, Archive, list[Clip], Path | None]":
+    """Return the model, the table of an archive, its clips, and the page that is to list them."""
+    from activity.prediction.archive import Archive, find_clips
+
+    named = {"output": args.output, "csv": args.csv, "json": args.json}
+    named |= {"timeline": args.timeline, "page": args.page}
+    # Workers on other machines may be in other folders.
+    outputs = Outputs(**{kind: path.absolute() for kind, path in named.items() if path})
+    inputs = [("--input", name) for name in args.input]
+    with options_named([*inputs, *outputs.options()]):
+        classifier = model_of(args)
+        clips, page = find_clips(args.input, outputs)
+        settings = {**asdict(settings_of(args)), "unknown": args.unknown}
+        archive = Archive(args.table.absolute(), digest(args.model), settings)
+    return classifier, archive, clips, page
+
+
+def save_index(
+    archive: "Archive", clips: "Sequence[Clip]", page: Path, labels: Sequence[str]
+) -> None:
+    """Write the page that lists the clips of an archive."""
+    folder = os.path.commonpath([Path(clip.name).parent for clip in clips])
+    with index_of(page, labels) as index:
+        for row in archive.rows(clips):
+            name = os.path.relpath(row["clip"], folder)
+            if row["error"] is not None:
+                index.fail(name, row["error"])
+            else:
+                index.add_row(
+                    name, Path(row["outputs"]["page"]), row["label"], row["probability"],
+                    row["flicker"], [Segment(**one) for one in row["segments"]], row["remarks"],
+                )  # fmt: skip
 
 
 def refuse_to_replace(outputs: Outputs, overwrite: bool) -> None:
@@ -290,6 +426,12 @@ def parse_args() -> argparse.Namespace:
             args.ask = whole_number(1, MOST_ASKED)(number), Path(folder)
         except argparse.ArgumentTypeError as error:
             parser.error(f"argument --ask: {error}")
+    if args.ray and not args.table:
+        parser.error("--ray is for archives; add --table DIR")
+    singly = {"--summary": args.summary, "--ask": args.ask, "--fps": args.fps}
+    for option, given in (singly | {"--realtime": args.realtime}).items():
+        if args.table and given:
+            parser.error(f"{option} is not for archives; leave it out, or --table")
     if args.smoothing == "mean" and args.delay is not None:
         parser.error(f"--delay {args.delay:g} is for --smoothing hmm; the mean looks back only")
     if args.smoothing != "mean" and args.size is not None:
@@ -339,6 +481,11 @@ def add_files(parser: Parser) -> None:
     add("--page", type=file_path, metavar="FILE",
         help="page for a browser: the film, the probabilities under it, and the segments, to be "
         "corrected and handed on as a table; for more than one clip a folder, with an index")
+    add("--table", type=file_path, metavar="DIR",
+        help="label an archive: keep a table with one row a clip in this folder (clips.parquet), "
+        "skip what it has, and write only the other files that are asked for, into folders")
+    add("--ray", nargs="?", const="auto", metavar="ADDRESS",
+        help="label it on all machines of a Ray cluster (default: the one that runs here)")
     add("--ask", nargs=2, metavar=("N", "DIR"),
         help="save the N frames that the model is least sure of, spread over clips and time, as "
         "pictures in a new folder: sort them into class folders, and train on them, too")
@@ -390,4 +537,7 @@ def add_display(parser: Parser) -> None:
 
 
 if __name__ == "__main__":
-    run(main)
+    # Under its name, by which other processes find what is defined here.
+    import predict_video
+
+    run(predict_video.main)

@@ -56,16 +56,16 @@ class Engine(Protocol):
         """
 
 
-def load_engine(path: Path, prompt: bool = False) -> Engine:
+def load_engine(path: Path, prompt: bool = False, threads: int | None = None) -> Engine:
     """Load a model for inference: OpenVINO for a name ending in `.xml`, Keras for any other.
 
-    If `prompt`, it computes one image at a time and answers before it takes the next one. Raises
-    `UserError` if it cannot be loaded.
+    If `prompt`, it computes one image at a time and answers before it takes the next one. OpenVINO
+    keeps to a number of `threads`, or takes one a core. Raises `UserError` if it cannot be loaded.
     """
     model = load_openvino_model(path) if path.suffix == ".xml" else load_model(path)
     try:
         if path.suffix == ".xml":
-            return OpenVINOEngine(model, 1 if prompt else OPENVINO_BATCH, prompt)
+            return OpenVINOEngine(model, 1 if prompt else OPENVINO_BATCH, prompt, threads)
         return KerasEngine(model, 1 if prompt else KERAS_BATCH, prompt)
     except Exception as error:  # a model can be readable and still not computable
         raise cannot_be_loaded(path, one_line(error)) from error
@@ -104,7 +104,11 @@ class OpenVINOEngine:
     """
 
     def __init__(
-        self, model: "openvino.Model", batch_size: int = OPENVINO_BATCH, prompt: bool = False
+        self,
+        model: "openvino.Model",
+        batch_size: int = OPENVINO_BATCH,
+        prompt: bool = False,
+        threads: int | None = None,
     ) -> None:
         from activity.quiet.openvino import ov
 
@@ -112,8 +116,11 @@ class OpenVINOEngine:
         shape = model.inputs[0].partial_shape
         shape[0] = batch_size
         model.reshape(shape)
-        hint = "LATENCY" if prompt else "THROUGHPUT"
-        compiled = ov.Core().compile_model(model, "CPU", {"PERFORMANCE_HINT": hint})
+        options: dict[str, str | int] = {"PERFORMANCE_HINT": "LATENCY" if prompt else "THROUGHPUT"}
+        if threads:
+            # Without pinning, as all processes of a machine would be pinned to the same cores.
+            options |= {"INFERENCE_NUM_THREADS": threads, "ENABLE_CPU_PINNING": False}
+        compiled = ov.Core().compile_model(model, "CPU", options)
         # One more than can run at the same time, so that none of them waits for the next batch.
         count = 1 if prompt else compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS") + 1
         self._requests = [compiled.create_infer_request() for _ in range(count)]

@@ -136,7 +136,7 @@ def save_openvino_model(model: "openvino.Model", path: Path, card: ModelCard) ->
         _serialize(model, graph)
         assert weights == graph.with_suffix(".bin")  # where OpenVINO puts them
         # Once more with their digest, by which a file of another training is found out.
-        model.set_rt_info(_digest(weights), DIGEST_IN_XML)
+        model.set_rt_info(digest(weights), DIGEST_IN_XML)
         _serialize(model, graph)
 
 
@@ -148,7 +148,7 @@ def load_openvino_model(path: Path) -> "openvino.Model":
     if not weights.is_file():
         raise cannot_be_loaded(path, f"{weights} is missing")
     try:
-        if _rt_info(path, DIGEST_IN_XML) != _digest(weights):
+        if _rt_info(path, DIGEST_IN_XML) != digest(weights):
             raise ValueError(f"{weights} does not belong to it")
         model = ov.Core().read_model(path, weights)
         [source], [result] = model.inputs, model.outputs
@@ -207,6 +207,7 @@ def _rt_info(path: Path, keys: Sequence[str]) -> str:
     return element.get("value", "")
 
 
-def _digest(path: Path) -> str:
+def digest(path: Path) -> str:
+    """Return a digest of a file's content, hexadecimal; an `.xml` model has that of its weights."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()

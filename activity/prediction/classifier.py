@@ -15,12 +15,13 @@ from activity.video.reader import Frame
 class Classifier:
     """A model file: its card is read at once, an engine is loaded when a clip needs one.
 
-    `labels` are its classes, and if it is to say what is `unknown` to it, one more. Raises
-    `UserError` for a file that `train.py` did not write, or that cannot say what is unknown.
+    `labels` are its classes, and if it is to say what is `unknown` to it, one more. `threads` are
+    those of its engines, see `load_engine`. Raises `UserError` for a file that `train.py` did not
+    write, or that cannot say what is unknown.
     """
 
-    def __init__(self, path: Path, unknown: bool = False) -> None:
-        self.path, self.unknown = path, unknown
+    def __init__(self, path: Path, unknown: bool = False, threads: int | None = None) -> None:
+        self.path, self.unknown, self._threads = path, unknown, threads
         self.card = read_card(path)
         self.labels = self.card.labels + (NONE_OF_THESE,) * unknown
         if len(set(self.labels)) < len(self.labels):
@@ -35,7 +36,7 @@ class Classifier:
     def engine(self, prompt: bool) -> Engine:
         """Return an engine that runs the model, the same one again; see `load_engine`."""
         if prompt not in self._engines:
-            self._engines[prompt] = load_engine(self.path, prompt)
+            self._engines[prompt] = load_engine(self.path, prompt, self._threads)
         return self._engines[prompt]
 
     def classify(

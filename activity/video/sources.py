@@ -100,6 +100,30 @@ def holds_no_video_itself(name: str) -> bool:
     return _is_folder(name) and not _videos_in(name)
 
 
+def find_archived(inputs: Sequence[str]) -> dict[str, str]:
+    """Return the absolute paths of the video files that inputs name, with names for their outputs.
+
+    A folder stands for all videos in it and below it, and their names are paths from there, so that
+    they stay what they are when the archive grows. Raises `UserError` for what is no file.
+    """
+    found: dict[str, str] = {}
+    absolute = os.path.abspath  # which keeps links as they are
+    for name in inputs:
+        if _is_folder(name):
+            files = sorted(filter(_is_video, _files_below(name)))
+            found |= {absolute(file): str(file.relative_to(name)) for file in files}
+            continue
+        for source in find_sources([name]):
+            if camera_number(source) is not None or is_address(source) or numbered_pictures(source):
+                raise UserError(
+                    f"{shown(source)} is no video file; an archive has only those", name
+                )
+            found[absolute(source)] = Path(source).name
+    if not found:
+        raise UserError(f"{inputs[0]} is a folder without a video; name one with some", inputs[0])
+    return found
+
+
 def source_names(sources: Sequence[str], reserved: Iterable[str] = ()) -> list[str]:
     """Return a name for the outputs of each source: of the file, the camera or the host.
 

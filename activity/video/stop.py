@@ -1,9 +1,25 @@
 """The wish to end a run, whoever has it: a key, a closed window, or a signal."""
 
 import signal
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
+from typing import NoReturn
+
+
+@contextmanager
+def exit_on_sigterm() -> Iterator[None]:
+    """Let a SIGTERM end the block at once, as Ctrl-C does."""
+
+    def leave(number: int, _frame: FrameType | None) -> NoReturn:
+        sys.exit(128 + number)
+
+    previous = signal.signal(signal.SIGTERM, leave)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, previous)
 
 
 class Stop:
