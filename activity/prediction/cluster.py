@@ -2,6 +2,7 @@
 
 import logging
 import pickle
+import signal
 from collections.abc import Callable, Generator, Sequence
 from typing import Any
 
@@ -32,11 +33,13 @@ def on_cluster(
         def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
             return {"result": pickle.dumps(self._work(pickle.loads(row["item"])))}
 
+    on_sigterm = signal.getsignal(signal.SIGTERM)
     try:
         ray.init(address, logging_level=logging.ERROR, log_to_driver=False)
     except (ConnectionError, RuntimeError, ValueError) as error:
         fault = f"{address} is no cluster that answers ({one_line(error)})"
         raise UserError(f"{fault}; start one with 'ray start', or name another", address) from error
+    signal.signal(signal.SIGTERM, on_sigterm)  # which Ray has replaced
     context = data.DataContext.get_current()
     context.enable_progress_bars = False
     context.raise_original_map_exception = True
