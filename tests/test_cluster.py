@@ -17,7 +17,7 @@ import kubernetes_validate
 import pyarrow.parquet as pq
 import pytest
 import yaml
-from conftest import BUNDLED, ROOT, run_process
+from conftest import BUNDLED, ROOT, run_process, wait_for
 
 import predict_video
 from activity import __version__
@@ -199,3 +199,19 @@ def test_the_manifest_is_one() -> None:
     with patch.object(sys, "argv", [script, *arguments]):
         args = predict_video.parse_args()
     assert (args.ray, args.table) == ("auto", Path("/archive/table"))
+
+
+@pytest.mark.slow
+def test_sigterm_ends_a_run_on_a_cluster_as_any_other(clips: Path) -> None:
+    """Ray would take the signal for itself, with a trace and another exit code."""
+    options = [*archive(clips, "table"), "--ray", "local"]
+    with subprocess.Popen(
+        [sys.executable, ROOT / "predict_video.py", *map(str, options)],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    ) as run:  # fmt: skip
+        wait_for(lambda: list((clips / "table/.new").glob("[!.]*.json")))
+        run.send_signal(signal.SIGTERM)
+        said, complained = run.communicate()
+    assert run.returncode == 128 + signal.SIGTERM
+    assert "of 27 clips labelled" in said
+    assert "SIGTERM" not in complained
