@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 from conftest import BUNDLED, ROOT, run_process, wait_for
+from filelock import FileLock
 
 import predict_video
 from activity import __version__
@@ -38,6 +39,13 @@ cluster.shutdown()
 """
 CRASH = "crash.mp4"
 KUBERNETES = "1.37"
+
+
+@pytest.fixture(autouse=True)
+def alone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Have no other cluster on the machine: Ray finds them all, and workers are killed by name."""
+    with FileLock(tmp_path_factory.getbasetemp().parent / "ray.lock"):
+        yield
 
 
 @pytest.fixture
