@@ -373,10 +373,9 @@ def plan_archive(
     """Return the model, the table of an archive, its clips, and the page that is to list them."""
     from activity.prediction.archive import Archive, find_clips
 
-    named = {"output": args.output, "csv": args.csv, "json": args.json}
-    named |= {"timeline": args.timeline, "page": args.page}
+    named = Outputs(args.output, args.csv, args.json, args.timeline, args.page).wanted()
     # Workers on other machines may be in other folders.
-    outputs = Outputs(**{kind: path.absolute() for kind, path in named.items() if path})
+    outputs = Outputs(**{kind: path.absolute() for kind, path in named.items()})
     inputs = [("--input", name) for name in args.input]
     with options_named([*inputs, *outputs.options()]):
         classifier = model_of(args)

@@ -10,10 +10,10 @@ from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from queue import SimpleQueue
 from time import monotonic
-from types import FrameType
-from typing import Any, NoReturn
+from typing import Any
 
 from activity.errors import UserError
+from activity.video.stop import exit_on_sigterm
 
 TRIES = 3
 PATIENCE = 120.0  # seconds without a sign of life
@@ -117,12 +117,9 @@ def _serve(connection: Connection, make: Callable[..., Any], arguments: tuple[An
             except OSError:
                 sys.exit()  # nobody waits any more; an OSError would be taken for a file's
 
-    def leave(_number: int, _frame: FrameType | None) -> NoReturn:
-        sys.exit()  # through all blocks, which remove what is half-written
-
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends it to all; `close` decides
-    signal.signal(signal.SIGTERM, leave)
-    with suppress(EOFError, OSError):  # nobody waits any more
+    # SIGTERM leads out through all blocks, which remove what is half-written.
+    with exit_on_sigterm(), suppress(EOFError, OSError):  # nobody waits any more
         try:
             work = make(*arguments, pulse)
             connection.send(READY)
