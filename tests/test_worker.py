@@ -47,6 +47,12 @@ class Doer:
                 while True:
                     time.sleep(0.1)
                     self._pulse()
+        if what == "step":
+            while True:
+                (self._folder / "halfway").touch()
+                time.sleep(0.5)
+                (self._folder / "halfway").unlink()
+                self._pulse()
         self.done += 1
         return item, os.getpid(), self.done
 
@@ -120,24 +126,34 @@ def test_a_worker_that_cannot_begin_says_why() -> None:
         Worker(die)("item")
 
 
-def test_closing_ends_what_is_going_on_and_leaves_nothing_half_written(tmp_path: Path) -> None:
-    worker = Worker(Doer, tmp_path)
+def close_during(item: str, begun: str, folder: Path) -> None:
+    """Close a worker while it is at an item, once a file says that this was begun."""
+    worker = Worker(Doer, folder)
     ended: list[BaseException] = []
 
     def ask() -> None:
         try:
-            worker("write")
+            worker(item)
         except BaseException as error:
             ended.append(error)
 
     thread = threading.Thread(target=ask)
     thread.start()
-    wait_for(lambda: list(tmp_path.glob(".file*")))
+    wait_for(lambda: list(folder.glob(begun)))
     worker.close()
     thread.join()
     assert [type(error) for error in ended] == [RuntimeError]
-    assert {path.name for path in tmp_path.iterdir()} == {"write"}
-    assert tries(tmp_path, "write") == 1
+    assert {path.name for path in folder.iterdir()} == {item}
+    assert tries(folder, item) == 1
+
+
+def test_closing_ends_what_is_going_on_and_leaves_nothing_half_written(tmp_path: Path) -> None:
+    close_during("write", ".file*", tmp_path)
+
+
+def test_closing_ends_work_between_two_steps(tmp_path: Path) -> None:
+    """Not while it starts a thread, say, which would then be left running."""
+    close_during("step", "halfway", tmp_path)
 
 
 def test_a_process_that_nobody_asks_any_more_ends_and_leaves_nothing_half_written(

@@ -10,10 +10,10 @@ from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from queue import SimpleQueue
 from time import monotonic
+from types import FrameType
 from typing import Any
 
 from activity.errors import UserError
-from activity.video.stop import exit_on_sigterm
 
 TRIES = 3
 PATIENCE = 120.0  # seconds without a sign of life
@@ -32,7 +32,7 @@ class Worker:
     """Hands items to a process of its own, which begins with the first one and ends by `close`.
 
     `make(*arguments, pulse)` is called there, and what it returns with each item. That has to call
-    `pulse` more often than every `patience` seconds, or is taken to hang.
+    `pulse` more often than every `patience` seconds, or is taken to hang; there it ends, too.
     """
 
     def __init__(
@@ -107,9 +107,12 @@ class Worker:
 def _serve(connection: Connection, make: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
     """Answer items until nobody asks any more: the process of a `Worker`."""
     last = monotonic()
+    ended = waiting = False
 
     def pulse() -> None:
         nonlocal last
+        if ended:
+            sys.exit()
         if monotonic() - last > PULSE:
             last = monotonic()
             try:
@@ -117,14 +120,27 @@ def _serve(connection: Connection, make: Callable[..., Any], arguments: tuple[An
             except OSError:
                 sys.exit()  # nobody waits any more; an OSError would be taken for a file's
 
+    def end(_number: int, _frame: FrameType | None) -> None:
+        nonlocal ended
+        ended = True
+        if waiting:
+            sys.exit()
+
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends it to all; `close` decides
-    # SIGTERM leads out through all blocks, which remove what is half-written.
-    with exit_on_sigterm(), suppress(EOFError, OSError):  # nobody waits any more
+    # SIGTERM leads out at a pulse through all blocks, which remove what is half-written. Anywhere
+    # else it could come while a thread is started, and leave that running.
+    signal.signal(signal.SIGTERM, end)
+    with suppress(EOFError, OSError):  # nobody waits any more
         try:
             work = make(*arguments, pulse)
             connection.send(READY)
             while True:
-                connection.send(work(connection.recv()))
+                waiting = True
+                if ended:
+                    return
+                item = connection.recv()
+                waiting = False
+                connection.send(work(item))
         except UserError as error:
             connection.send(error)
 
