@@ -15,7 +15,7 @@ from conftest import ROOT, wait_for
 
 from activity.errors import UserError
 from activity.files import written_whole
-from activity.prediction.worker import TRIES, LostError, Worker, on_this_machine
+from activity.prediction.worker import PATIENCE, TRIES, LostError, Worker, on_this_machine
 
 
 class Doer:
@@ -154,6 +154,14 @@ def test_closing_ends_what_is_going_on_and_leaves_nothing_half_written(tmp_path:
 def test_closing_ends_work_between_two_steps(tmp_path: Path) -> None:
     """Not while it starts a thread, say, which would then be left running."""
     close_during("step", "halfway", tmp_path)
+
+
+def test_closing_does_not_wait_long_for_what_hangs(tmp_path: Path) -> None:
+    began = time.monotonic()
+    close_during("hang", "hang", tmp_path)
+    assert time.monotonic() - began < PATIENCE / 2
+    pid = int((tmp_path / "hang").read_text())
+    wait_for(lambda: not Path(f"/proc/{pid}").exists())
 
 
 def test_a_process_that_nobody_asks_any_more_ends_and_leaves_nothing_half_written(

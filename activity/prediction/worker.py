@@ -18,6 +18,7 @@ from activity.errors import UserError
 TRIES = 3
 PATIENCE = 120.0  # seconds without a sign of life
 PULSE = 1.0  # seconds between two of them
+GRACE = 10.0  # seconds to leave in, once it is to end
 SPAWN = get_context("spawn")  # a fork would copy the locks of threads
 READY, ALIVE = "ready", "alive"  # what a process says, besides its answers
 
@@ -100,8 +101,9 @@ class Worker:
         self._closed = True
         if process := self._process:
             process.terminate()
-            process.join(self._patience)
+            process.join(GRACE)
             process.kill()
+            process.join()
 
 
 def _serve(connection: Connection, make: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
@@ -172,6 +174,7 @@ def on_this_machine(
             yield done.result()
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
-        for worker in workers:
-            worker.close()
+        with ThreadPoolExecutor(count) as closers:  # at once, as each may hang
+            for worker in workers:
+                closers.submit(worker.close)
         pool.shutdown()
