@@ -156,6 +156,20 @@ def test_closing_ends_work_between_two_steps(tmp_path: Path) -> None:
     close_during("step", "halfway", tmp_path)
 
 
+def test_a_worker_that_is_closed_while_it_starts_does_nothing(tmp_path: Path) -> None:
+    class Closing:
+        """What is closed when its arguments are on their way to the process."""
+
+        def __reduce__(self) -> tuple[type[Path], tuple[str]]:
+            closed.close()
+            return Path, (str(tmp_path),)
+
+    closed = Worker(Doer, Closing())
+    with pytest.raises(RuntimeError, match="the worker was closed"):
+        closed("item")
+    assert not list(tmp_path.iterdir())
+
+
 def test_closing_does_not_wait_long_for_what_hangs(tmp_path: Path) -> None:
     began = time.monotonic()
     close_during("hang", "hang", tmp_path)

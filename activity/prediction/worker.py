@@ -62,9 +62,12 @@ class Worker:
             if self._closed:
                 raise RuntimeError("the worker was closed")
             self._connection, other = SPAWN.Pipe()
-            self._process = SPAWN.Process(target=_serve, args=(other, *self._target), daemon=True)
-            self._process.start()
+            process = SPAWN.Process(target=_serve, args=(other, *self._target), daemon=True)
+            process.start()
+            self._process = process
             other.close()
+            if self._closed:  # in the meantime, by another thread
+                self.close()
             with self._losses():
                 self._answer()
                 return
