@@ -40,13 +40,12 @@ from activity.label_file import NONE_OF_THESE, UNCERTAIN, load_labels
 from activity.model_file import digest
 from activity.text import printable
 
-if TYPE_CHECKING:  # for an archive only, as PyArrow takes time to import
+if TYPE_CHECKING:  # for an archive only, as they take time to import
     from activity.prediction.archive import Archive, Clip
 
 with one_line_errors():  # OpenCV may lack libraries of the system
     from activity.prediction.asking import LeastSure
     from activity.prediction.classifier import Classifier
-    from activity.prediction.cluster import on_cluster
     from activity.prediction.curves import Curves
     from activity.prediction.labelling import cannot_wait, label_frames
     from activity.prediction.outputs import INDEX, Output, Outputs, Watcher, plan_outputs
@@ -59,7 +58,6 @@ with one_line_errors():  # OpenCV may lack libraries of the system
     from activity.prediction.summary import ClipSummary, Segment
     from activity.prediction.table import clip_table, frame_table
     from activity.prediction.timeline import save_timeline
-    from activity.prediction.worker import on_this_machine
     from activity.prediction.writer import video_writer
     from activity.streams import prefetch
     from activity.video.backends import USUAL_FPS, Format
@@ -331,6 +329,8 @@ class ClipLabeller:
 def label_archive(args: argparse.Namespace) -> int:
     """Label the clips of an archive that have no row yet; return the exit code, 1 if one failed."""
     from activity.prediction.archive import MANY, ClipWorker, FilmProgress
+    from activity.prediction.cluster import on_cluster
+    from activity.prediction.worker import on_this_machine
 
     classifier, archive, clips, page = plan_archive(args)
     todo = (args.model.absolute(), args.unknown, settings_of(args), args.top)
