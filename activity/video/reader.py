@@ -1,40 +1,37 @@
 """Frames in: of a video file, numbered pictures, a camera or a network stream."""
 
+from collections import deque
 from collections.abc import Iterator
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from time import monotonic, sleep
 from typing import Self
 
 import numpy as np
 
-from activity.errors import UserError, cannot_be_read
+from activity.errors import SourceError, cannot_be_read
 from activity.text import is_utf8
-from activity.video.backends import USUAL_FPS, Backend, NoFrameError, Picture, Pool
-from activity.video.backends.opencv import OpenCVBackend
-from activity.video.backends.pictures import PictureBackend
+from activity.video.backends import USUAL_FPS, Backend, Decoded, NoFrameError, Picture, Pool
+from activity.video.backends.opencv import OpenCVBackend, PictureBackend
 from activity.video.backends.pyav import PyAVBackend
 from activity.video.sources import (
     camera_number,
     is_address,
     is_read_once,
     numbered_pictures,
-    shown,
+    redacted,
 )
 from activity.video.stop import Stop
 
 RECONNECT_PAUSES = (1.0, 2.0, 4.0)  # seconds before each attempt
-# Times are printed to the millisecond, and have to mean the same frame when they are given back.
+# Times are printed to the millisecond; given back as a start, they have to mean the same frame.
 HALF_A_MILLISECOND = 0.0005
+NEGLIGIBLE = 0.02  # of a clip's duration
 
 
 class Frame:
-    """One frame on its way through the program.
-
-    `number` counts the clip's frames from 0, `time` is in seconds since the first one.
-    """
-
-    __slots__ = ("_picture", "number", "time")
+    """A frame: its number in the clip, from 0, its time in seconds since the first, its picture."""
 
     def __init__(self, number: int, time: float, picture: Picture) -> None:
         self.number, self.time = number, time
@@ -42,31 +39,25 @@ class Frame:
 
     @property
     def picture(self) -> np.ndarray:
-        """The (H, W, 3) uint8 BGR picture, which is drawn on later; converted when it is needed."""
+        """The (H, W, 3) uint8 BGR picture, which may be drawn on; converted on first use."""
         assert self._picture is not None
         if callable(self._picture):
             self._picture = self._picture()
         return self._picture
 
-    def release(self) -> np.ndarray | None:
-        """Give up the picture; return its memory, if it has some by now."""
-        picture, self._picture = self._picture, None
-        return None if callable(picture) else picture
-
 
 class VideoReader:
     """Reads the frames of a source, upright and in their displayed shape, one at a time.
 
-    OpenCV decodes cameras and ordinary files, PyAV the rest: `_open` has the rule. `start` and
-    `end`, in seconds, bound what is read; `fps` is the rate of numbered pictures. A frame's time is
-    that of the container, and of cameras and live streams that of its arrival.
+    `start` and `end`, in seconds, bound what is read; `fps` is the rate of numbered pictures. If
+    `sparse`, few pictures are needed, and the others are not converted where that can be avoided. A
+    frame's time is the container's, or for cameras and live streams that of its arrival. Raises
+    `SourceError` for a source that is missing or delivers no frame.
 
-    `decoded` is the number of frames from the clip's beginning to the last one read, `time` the
-    time of that one. `live` tells that frames come at their own pace and cannot wait. Where such a
-    source breaks off it is taken up again, `reconnections` times so far, until that fails several
-    times in a row or `stop` is wanted. If `sparse`, few pictures are going to be looked at, and
-    where that is possible the others are not converted. Raises `UserError` for a source that is
-    missing or delivers no frame.
+    `decoded` counts the frames from the clip's beginning to the last one read, the one at `time`.
+    `live` means that frames come at their own pace and cannot wait. A live source that breaks off
+    is opened again, `reconnections` times so far, until that fails several times in a row or `stop`
+    is wanted.
     """
 
     def __init__(
@@ -82,37 +73,41 @@ class VideoReader:
         if not is_utf8(source):
             raise self._error("is not named in UTF-8, as OpenCV needs it; rename it")
         self._stop = stop or Stop()
-        self._start, self._end = start, end
+        self._start, self._end, self._sparse = start, end, sparse
         self._fps = fps or USUAL_FPS
-        self._sparse = sparse
-        self._pool = Pool()
-        self.decoded, self.time = 0, 0.0
-        self.reached_end = False  # the one that was asked for, not that of the source
-        self.reconnections = 0
+        self._pool: Pool = deque(maxlen=8)
+        self.decoded, self.time, self.reconnections = 0, 0.0, 0
+        self.reached_end = False  # `end`, not the end of the source
         self.live = False
+        self.can_be_read_again = not is_read_once(source)  # no camera, stream or pipe
+        self._camera = camera_number(source)
         self._pictures = numbered_pictures(source)
-        if camera_number(source) is None and not is_address(source) and not self._pictures:
+        is_file = self._camera is None and not is_address(source)
+        if is_file and not self._pictures:
             self._require_file()
+        # FFmpeg takes what precedes a colon for a protocol, but not in an absolute path.
+        self._address = source if is_address(source) else str(Path(source).absolute())
+        self._pyav = partial(PyAVBackend, self._address, lambda: self._stop.wanted, sparse)
         self._frames = self._read()
         # The first frame is read here, so that a source without one fails before anything slow.
         try:
             self._backend = self._open()
             self._first = next(self._frames)
         except (NoFrameError, StopIteration):
-            if self._stop.wanted:  # a pipe was waited for in vain
+            if self._stop.wanted:  # while waiting for a pipe
                 raise KeyboardInterrupt from None
-            raise self._without_frame() from None
+            fault = "holds no frame that can be decoded; is it a video?"
+            if self.decoded:
+                fault = f"has no frame at {start:g} s; begin earlier"
+            elif not is_file:
+                fault = "gives no frame; is it connected, and reachable?"
+            raise self._error(fault) from None
         self.format = self._backend.format
         self.height, self.width = self._first.picture.shape[:2]
 
     def again(self, sparse: bool) -> Self:
-        """Open the source once more; only for one that `can_be_read_again`."""
+        """Open the source once more; it must be one that `can_be_read_again`."""
         return type(self)(self._source, self._start, self._end, self._stop, self._fps, sparse)
-
-    @property
-    def can_be_read_again(self) -> bool:
-        """Tell whether it is a file, or numbered pictures; no camera, stream or pipe."""
-        return not is_read_once(self._source)
 
     def __enter__(self) -> Self:
         return self
@@ -126,33 +121,45 @@ class VideoReader:
         yield from self._frames
 
     def recycle(self, frame: Frame) -> None:
-        """Let the memory of a frame that nobody needs any more become that of a later one."""
-        memory = frame.release()
-        if memory is not None:
-            self._pool.put(memory)
+        """Use the memory of a frame that nobody needs any more for a later one."""
+        picture, frame._picture = frame._picture, None
+        if isinstance(picture, np.ndarray):
+            self._pool.append(picture)
 
     @property
     def expected(self) -> int | None:
-        """About how many frames there are to read, as far as anybody knows."""
+        """About how many frames there are to read; None if the source does not say."""
         duration = self.format.duration
-        if duration is None:
+        if duration is None or duration <= 0:
             return None
         frames = self.format.claimed or duration * self.format.fps
         seconds = min(self._end or duration, duration) - self._start
-        return max(1, round(frames * seconds / duration)) if duration > 0 else None
+        return max(1, round(frames * seconds / duration))
 
-    def _error(self, fault: str) -> UserError:
-        return UserError(f"{shown(self._source)} {fault}", self._source)
+    @property
+    def loss(self) -> str:
+        """What a clip that was read to its end lacks of what it claims, in words; else nothing."""
+        claimed = self.format.claimed
+        duration = 0.0 if self.format.is_estimate else self.format.duration or 0.0
+        if self.reached_end:
+            return ""
+        if self.live:
+            return f" broke off after {self.decoded} frames and did not come back"
+        if claimed:
+            missing = f"{1 - self.decoded / claimed:.0%} are missing"
+            fault = f": decoded {self.decoded} frames, the file claims {claimed}, {missing}"
+            return fault if self.decoded < claimed else ""
+        # Not to the frame: the last one may be shown for a while, and sound may go on after it.
+        if duration - self.time <= max(1.0, NEGLIGIBLE * duration):
+            return ""
+        missing = f"{1 - self.time / duration:.0%} are missing"
+        return f": ends at {self.time:.1f} s, the file claims {duration:.1f} s, {missing}"
 
-    def _without_frame(self) -> UserError:
-        if self.decoded:
-            return self._error(f"has no frame at {self._start:g} s; begin earlier")
-        if camera_number(self._source) is not None or is_address(self._source):
-            return self._error("gives no frame; is it connected, and reachable?")
-        return self._error("holds no frame that can be decoded; is it a video?")
+    def _error(self, fault: str) -> SourceError:
+        return SourceError(f"{redacted(self._source)} {fault}")
 
     def _require_file(self) -> None:
-        """Raise `UserError` with the reason, where FFmpeg would only say that it sees no video."""
+        """Raise `SourceError` with the reason, where FFmpeg would only say that it is no video."""
         path = Path(self._source)
         try:
             if path.is_file():
@@ -161,42 +168,29 @@ class VideoReader:
                 kind = "is a folder" if path.is_dir() else "does not exist"
                 raise self._error(f"{kind}; name a video file")
         except OSError as error:
-            raise cannot_be_read(self._source, error) from error
+            raise cannot_be_read(self._source, error, SourceError) from error
 
     def _open(self) -> Backend:
-        """Open the source with what reads it right."""
-        camera = camera_number(self._source)
-        if camera is not None:
+        """Open cameras and ordinary files with OpenCV, and with PyAV what OpenCV gets wrong."""
+        if self._camera is not None:
             self.live = True
-            return OpenCVBackend(camera)
+            return OpenCVBackend(self._camera)
         if self._pictures:
             return PictureBackend(self._pictures, self._fps)
-        opened = self._open_with_pyav()
-        self.live = opened.live
-        if is_address(self._source) or not opened.ordinary or self._start > 0 or self._sparse:
-            return opened
-        opened.close()
-        return OpenCVBackend(self._address, opened.format)
-
-    def _open_with_pyav(self) -> PyAVBackend:
-        return PyAVBackend(self._address, lambda: self._stop.wanted, self._sparse)
-
-    @property
-    def _address(self) -> str:
-        # FFmpeg takes what stands before a colon for a protocol, but not in an absolute path.
-        return self._source if is_address(self._source) else str(Path(self._source).absolute())
+        backend = self._pyav()
+        self.live = backend.live
+        if is_address(self._source) or not backend.ordinary or self._start > 0 or self._sparse:
+            return backend
+        backend.close()
+        return OpenCVBackend(self._address, backend.format)
 
     def _read(self) -> Iterator[Frame]:
         """Yield the frames between start and end, at least one, with times that increase."""
-        time: float | None = None
         begun = False
-        for number, told, picture in self._decode_live() if self.live else self._decode():
-            if time is None:
-                time = told or 0.0
-            elif told is None or told <= time:
-                time += 1 / self._backend.format.fps
-            else:
-                time = told
+        for number, timestamp, picture in self._decode_live() if self.live else self._decode():
+            time = timestamp or 0.0
+            if self.decoded and time <= self.time:
+                time = self.time + 1 / self._backend.format.fps
             if begun and self._end is not None and time >= self._end - HALF_A_MILLISECOND:
                 self.reached_end = True
                 return
@@ -205,47 +199,42 @@ class VideoReader:
                 begun = True
                 yield Frame(number, time, picture)
 
-    def _decode(self) -> Iterator[tuple[int, float | None, Picture]]:
-        """Yield what a source that can wait holds; see `Backend.decode`."""
+    def _decode(self) -> Decoded:
+        """Yield the frames of a source that can wait; see `Backend.decode`."""
         if not isinstance(self._backend, OpenCVBackend):
             yield from self._backend.decode(self._pool, self._start)
             return
-        # OpenCV gives the last picture once more where it cannot convert the next one, as when a
-        # film turns interlaced. So what it repeats, PyAV reads, and all that follows.
-        number = 0
-        glimpse = None
+        # Where OpenCV cannot convert a picture, as when a video turns interlaced, it repeats the
+        # last one. So from the first repetition on PyAV reads.
+        thumbnail = None
         for number, time, picture in self._backend.decode(self._pool):
-            before, glimpse = glimpse, (picture.shape, picture[::16, ::16].tobytes())
-            if before and (before == glimpse or before[0] != glimpse[0]):
+            assert isinstance(picture, np.ndarray)
+            previous, thumbnail = thumbnail, (picture.shape, picture[::16, ::16].tobytes())
+            if previous and (previous == thumbnail or previous[0] != thumbnail[0]):
                 break
             yield number, time, picture
         else:
             return
         self._backend.close()
-        self._backend = self._open_with_pyav()
+        self._backend = self._pyav()
         last = self.time
-        for place, later, picture in self._backend.decode(self._pool, last):
-            is_new = place >= number if later is None else later > last + HALF_A_MILLISECOND
-            if is_new:
-                yield number, later, picture
-                number += 1
+        for number, time, picture in self._backend.decode(self._pool, last):
+            if number >= self.decoded if time is None else time > last + HALF_A_MILLISECOND:
+                yield self.decoded, time, picture
 
-    def _decode_live(self) -> Iterator[tuple[int, float, Picture]]:
-        """Yield the frames of a live source with the time of their arrival, and take it up again.
-
-        Clocks of cameras differ, start anew when a stream is taken up again, or are made up, as
-        those of MJPEG over HTTP.
-        """
+    def _decode_live(self) -> Decoded:
+        """Yield a live source's frames with the times of their arrival; reopen it if it ends."""
+        # Cameras' own clocks differ, start anew with each connection, or are made up, as those of
+        # MJPEG over HTTP.
         began: float | None = None
-        number = failures = 0
+        failures = 0
         while True:
             for _, _, picture in self._backend.decode(self._pool):
                 now = monotonic()
                 began = began or now
                 self.reconnections += failures > 0
                 failures = 0
-                yield number, now - began, picture
-                number += 1
+                yield self.decoded, now - began, picture
             while True:
                 if failures == len(RECONNECT_PAUSES) or self._stop.wanted:
                     return

@@ -3,27 +3,11 @@
 import signal
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
-from types import FrameType
-from typing import NoReturn
-
-
-@contextmanager
-def exit_on_sigterm() -> Iterator[None]:
-    """Let a SIGTERM end the block at once, as Ctrl-C does."""
-
-    def leave(number: int, _frame: FrameType | None) -> NoReturn:
-        sys.exit(128 + number)
-
-    previous = signal.signal(signal.SIGTERM, leave)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, previous)
+from contextlib import ExitStack, contextmanager
 
 
 class Stop:
-    """A wish that the loop over the frames looks at between two of them.
+    """A wish to end, which the loop over the frames looks at between two of them.
 
     So a frame is never half-written, and the files are finished.
     """
@@ -33,22 +17,19 @@ class Stop:
         self.signal: int | None = None  # the number of the one that came
 
     @contextmanager
-    def on_signals(self) -> Iterator[None]:
-        """Make the first Ctrl-C or SIGTERM such a wish; a second one ends the program at once."""
-        previous = {
-            number: signal.signal(number, self._wish) for number in (signal.SIGINT, signal.SIGTERM)
-        }
-        self._previous = previous
-        try:
+    def on_signals(self, at_once: bool = False) -> Iterator[None]:
+        """Make the first Ctrl-C or SIGTERM such a wish; a second one ends the program at once.
+
+        If `at_once`, the first one does so, with `SystemExit` and 128 plus its number.
+        """
+
+        def wish(number: int, _frame: object) -> None:
+            self.wanted, self.signal = True, number
+            handlers.close()
+            if at_once:
+                sys.exit(128 + number)
+
+        with ExitStack() as handlers:  # which gives back the former ones
+            for number in (signal.SIGINT, signal.SIGTERM):
+                handlers.callback(signal.signal, number, signal.signal(number, wish))
             yield
-        finally:
-            self._restore()
-
-    def _wish(self, number: int, _frame: FrameType | None) -> None:
-        self.wanted = True
-        self.signal = number
-        self._restore()
-
-    def _restore(self) -> None:
-        for number, handler in self._previous.items():
-            signal.signal(number, handler)

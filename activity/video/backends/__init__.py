@@ -1,4 +1,4 @@
-"""What decodes: OpenCV, PyAV and single pictures, behind one protocol."""
+"""What decodes videos: OpenCV and PyAV, behind one protocol."""
 
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -10,13 +10,18 @@ import numpy as np
 
 USUAL_FPS = 30.0  # where a source does not say, or says something no camera does
 HIGHEST_FPS = 1000.0
-# A damaged packet may look like the end; a healthy one may follow this many packets on.
-DAMAGED_PACKETS = 64
+ATTEMPTS = 64  # to read on where a damaged packet looks like the end
 CLOCK = Fraction(1, 90_000)  # seconds; the time base where times are those of arrival
 
-
-# A picture, or what makes it: a frame that nobody looks at need not be converted.
+# Pictures are (H, W, 3) uint8 BGR, upright, in their displayed shape; or a function that returns
+# one, as a frame that nobody looks at need not be converted.
 Picture = np.ndarray | Callable[[], np.ndarray]
+# A frame's number, counted from the clip's first, its time in seconds since that one, as the
+# container has it, or None, and its picture.
+Decoded = Iterator[tuple[int, float | None, Picture]]
+# Memory of frames that nobody needs any more, for later ones: fresh memory would cost time, and
+# with several threads hundreds of megabytes.
+Pool = deque[np.ndarray]
 
 
 class NoFrameError(Exception):
@@ -25,7 +30,7 @@ class NoFrameError(Exception):
 
 @dataclass(frozen=True)
 class Colour:
-    """How a video's numbers mean colours: the codes of ITU-T H.273, as FFmpeg has them."""
+    """How a video's numbers become colours: the codes of ITU-T H.273, as FFmpeg has them."""
 
     primaries: int
     transfer: int
@@ -55,39 +60,13 @@ class Format:
     sound: Sound | None = None
 
 
-class Pool:
-    """Memory of frames that nobody needs any more, for later ones.
-
-    Frames in fresh memory would cost time, and with several threads hundreds of megabytes.
-    """
-
-    def __init__(self) -> None:
-        self._free: deque[np.ndarray] = deque(maxlen=8)
-
-    def put(self, picture: np.ndarray) -> None:
-        """Take back a picture's memory."""
-        self._free.append(picture)
-
-    def get(self) -> np.ndarray | None:
-        """Return memory to write to, if there is some."""
-        return self._free.popleft() if self._free else None
-
-
 class Backend(Protocol):
     """An open source; `tests/test_backends.py` has what all of them promise."""
 
-    @property
-    def format(self) -> Format:
-        """What the source says about itself."""
+    format: Format
 
-    def decode(self, pool: Pool, start: float = 0.0) -> Iterator[tuple[int, float | None, Picture]]:
-        """Yield the number, the time and the picture of each frame that was decoded, in order.
-
-        Numbers count the clip's frames from 0. Times are seconds since the clip's first frame, as
-        the container has them; None where it has none. Pictures are (H, W, 3) uint8 BGR, upright,
-        as they are to be shown, or what returns one. Frames before `start`, in seconds, may be
-        left out.
-        """
+    def decode(self, pool: Pool, start: float = 0.0) -> Decoded:
+        """Yield each frame that decodes, in order; those before `start`, in s, may be left out."""
 
     def close(self) -> None:
         """Release the source."""
@@ -95,7 +74,5 @@ class Backend(Protocol):
 
 def usable_fps(*candidates: Fraction | float | None) -> float:
     """Return the first of these frame rates that some camera has, or else the usual one."""
-    for fps in candidates:
-        if fps is not None and 0 < fps <= HIGHEST_FPS:
-            return float(fps)
-    return USUAL_FPS
+    usable = (fps for fps in candidates if fps is not None and 0 < fps <= HIGHEST_FPS)
+    return float(next(usable, USUAL_FPS))

@@ -1,33 +1,23 @@
-"""OpenCV decodes cameras and ordinary video files."""
+"""OpenCV decodes cameras, ordinary video files and pictures."""
 
-from collections.abc import Iterator
-
-import numpy as np
+from collections.abc import Sequence
+from fractions import Fraction
+from pathlib import Path
 
 from activity.quiet.opencv import cv2
-from activity.video.backends import (
-    CLOCK,
-    DAMAGED_PACKETS,
-    Format,
-    NoFrameError,
-    Pool,
-    usable_fps,
-)
+from activity.video.backends import ATTEMPTS, CLOCK, Decoded, Format, NoFrameError, Pool, usable_fps
 
 
 class OpenCVBackend:
-    """A camera, by its number, or a video file, of which something else told the format.
+    """A camera, by its number, or a video file, with the format that PyAV found in it.
 
     Raises `NoFrameError` for one that cannot be opened.
     """
 
     def __init__(self, source: int | str, format: Format | None = None) -> None:
-        if isinstance(source, int):
-            self._capture = cv2.VideoCapture(source)
-            self._attempts = 1
-        else:
-            self._capture = cv2.VideoCapture(source, cv2.CAP_FFMPEG)
-            self._attempts = DAMAGED_PACKETS
+        is_camera = isinstance(source, int)
+        self._attempts = 1 if is_camera else ATTEMPTS
+        self._capture = cv2.VideoCapture(source, cv2.CAP_ANY if is_camera else cv2.CAP_FFMPEG)
         if not self._capture.isOpened():
             raise NoFrameError
         # The default has changed between versions of OpenCV.
@@ -35,29 +25,44 @@ class OpenCVBackend:
         fps = usable_fps(self._capture.get(cv2.CAP_PROP_FPS))
         self.format = format or Format(fps, fps, CLOCK)
 
-    def decode(
-        self,
-        pool: Pool,
-        start: float = 0.0,  # noqa: ARG002
-    ) -> Iterator[tuple[int, float | None, np.ndarray]]:
+    def decode(self, pool: Pool, start: float = 0.0) -> Decoded:
         """Yield each frame; see `Backend`."""
-        number, first = 0, None
-        while (picture := self._read(pool.get(), number)) is not None:
+        number = failures = 0
+        first = None
+        while failures < (1 if number == self.format.claimed else self._attempts):
+            decoded, picture = self._capture.read(pool.popleft() if pool else None)
+            if not decoded:
+                failures += 1
+                continue
             time = self._capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
             first = time if first is None else first
             # The last frames of an .avi may have none, for which OpenCV gives one before the first.
             yield number, round(time - first, 6) if time >= first else None, picture
-            number += 1
-
-    def _read(self, memory: np.ndarray | None, number: int) -> np.ndarray | None:
-        for _ in range(self._attempts):
-            decoded, picture = self._capture.read(memory)
-            if decoded:
-                return picture
-            if number == self.format.claimed:
-                break
-        return None
+            number, failures = number + 1, 0
 
     def close(self) -> None:
         """Release the camera or the file."""
         self._capture.release()
+
+
+class PictureBackend:
+    """Numbered pictures, shown at a rate; those that cannot be decoded are left out."""
+
+    def __init__(self, files: Sequence[Path], fps: float) -> None:
+        self._files = files
+        time_base = 1 / Fraction(fps).limit_denominator(1001)
+        self.format = Format(fps, fps, time_base, len(files), len(files) / fps)
+
+    def decode(self, pool: Pool, start: float = 0.0) -> Decoded:
+        """Yield each picture; see `Backend`."""
+        # One more, as times are rounded; at least the last, or there would seem to be none at all.
+        first = min(max(0, int(start * self.format.fps) - 1), len(self._files) - 1)
+        number = first
+        for index, file in enumerate(self._files[first:], first):
+            picture = cv2.imread(str(file), cv2.IMREAD_COLOR)
+            if picture is not None:
+                yield number, index / self.format.fps, picture
+                number += 1
+
+    def close(self) -> None:
+        """Do nothing: no picture is kept open."""
