@@ -1,8 +1,8 @@
 """`lb.pickle`: the class names as a pickled scikit-learn `LabelBinarizer`, as the tutorial has it.
 
-A pickle is a program that can call any function it names. Here it finds nothing to call: the few
-names that the pickle of a `LabelBinarizer` refers to lead to stand-ins that keep what they are
-given and do nothing, and any other name ends the reading.
+A pickle is a program that can call any function it names. Here the few names that the pickle of a
+`LabelBinarizer` refers to lead to stand-ins that keep what they are given and do nothing, and any
+other name ends the reading.
 """
 
 import pickle
@@ -14,8 +14,8 @@ from typing import Any, Self
 
 import numpy as np
 
-from activity.errors import UserError, cannot_be_read
-from activity.files import check_input, written_whole
+from activity.errors import UserError
+from activity.files import atomic_write, check_input
 from activity.text import one_line
 
 NONE_OF_THESE = "none of these"  # the name of the class that the other classes are not
@@ -40,7 +40,7 @@ def save_labels(labels: Sequence[str], path: Path) -> None:
     """Pickle a scikit-learn `LabelBinarizer` of these class names, as the tutorial does."""
     from sklearn.preprocessing import LabelBinarizer
 
-    with written_whole(path) as partial:
+    with atomic_write(path) as partial:
         partial.write_bytes(pickle.dumps(LabelBinarizer().fit(labels), protocol=4))
 
 
@@ -54,14 +54,9 @@ def load_labels(path: Path) -> list[str]:
         with path.open("rb") as file:
             labels = _class_names(_Unpickler(file).load())
         check_class_names(labels)
-    except OSError as error:
-        raise cannot_be_read(path, error) from error
     except Exception as error:  # a pickle can fail in any way its author likes
-        raise UserError(
-            f"{path} is not a pickled LabelBinarizer ({one_line(error)}); "
-            "name the one that train.py wrote",
-            path,
-        ) from error
+        fault = f"is not a pickled LabelBinarizer ({one_line(error)})"
+        raise UserError(f"{path} {fault}; name the one that train.py wrote") from error
     return labels
 
 
@@ -80,40 +75,25 @@ class _StandIn:
         self.state = state
 
 
-class _LabelBinarizer(_StandIn):
-    pass
-
-
-class _Array(_StandIn):
-    pass
-
-
-# NumPy 1 and 2 keep their functions in different places; so did scikit-learn before 0.22.
-_STAND_INS = {
-    "sklearn.preprocessing._label.LabelBinarizer": _LabelBinarizer,
-    "sklearn.preprocessing.label.LabelBinarizer": _LabelBinarizer,
-    "numpy.core.multiarray._reconstruct": _Array,
-    "numpy._core.multiarray._reconstruct": _Array,
-    "numpy.core.numeric._frombuffer": _Array,
-    "numpy._core.numeric._frombuffer": _Array,
-    "numpy.ndarray": _StandIn,
-    "numpy.dtype": _StandIn,
-    # Protocols 0 to 2 have the names of Python 2, and text that is to be encoded for bytes.
-    "copy_reg._reconstructor": _LabelBinarizer,
-    "__builtin__.object": _StandIn,
-    "_codecs.encode": _StandIn,
-}
+# NumPy 1 and 2 keep their functions in different places; so did scikit-learn before 0.22. Protocols
+# 0 to 2 have the names of Python 2, and text that is to be encoded for bytes.
+_STAND_INS = (
+    "sklearn.preprocessing._label.LabelBinarizer", "sklearn.preprocessing.label.LabelBinarizer",
+    "numpy.core.multiarray._reconstruct", "numpy._core.multiarray._reconstruct",
+    "numpy.core.numeric._frombuffer", "numpy._core.numeric._frombuffer", "numpy.ndarray",
+    "numpy.dtype", "copy_reg._reconstructor", "__builtin__.object", "_codecs.encode",
+)  # fmt: skip
 
 
 class _Unpickler(pickle.Unpickler):
     def find_class(self, module: str, name: str) -> type[_StandIn]:
         if f"{module}.{name}" not in _STAND_INS:
             raise ValueError(f"it asks for {module}.{name}")
-        return _STAND_INS[f"{module}.{name}"]
+        return _StandIn
 
 
 def _class_names(binarizer: object) -> list[str]:
-    if not isinstance(binarizer, _LabelBinarizer):
+    if not isinstance(binarizer, _StandIn) or not isinstance(binarizer.state, dict):
         raise ValueError("it holds something else")
     array = binarizer.state["classes_"]
     if array.state:  # made by _reconstruct
@@ -126,5 +106,4 @@ def _class_names(binarizer: object) -> list[str]:
     if not re.fullmatch("U[1-9][0-9]*", kind):
         raise ValueError("its classes are not text")
     content = data.arguments[0].encode("latin1") if isinstance(data, _StandIn) else data
-    labels: list[str] = np.frombuffer(content, f"{order}{kind}").tolist()
-    return labels
+    return list(map(str, np.frombuffer(content, f"{order}{kind}")))

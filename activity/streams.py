@@ -1,4 +1,4 @@
-"""Streams of items: in batches, computed by threads, made ahead, or only the latest of them.
+"""Streams of items: computed by threads, made ahead, or only the latest of them.
 
 Threads help, as OpenCV and OpenVINO release Python's lock while they work.
 """
@@ -7,8 +7,7 @@ import os
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from itertools import islice
-from threading import Condition
+from threading import Event
 from typing import Any, TypeVar
 
 Item = TypeVar("Item")
@@ -17,15 +16,8 @@ Result = TypeVar("Result")
 END: Any = object()  # follows the last item
 
 
-def batches(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
-    """Yield lists of `size` items in order, the last one shorter."""
-    iterator = iter(items)
-    while batch := list(islice(iterator, size)):
-        yield batch
-
-
 def parallel_map(function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
-    """Yield `function(item)` in order, computed by one thread a core.
+    """Yield `function(item)` in order, computed by one thread per core.
 
     Unlike `Executor.map` it keeps only a few results waiting, however long `items` is.
     """
@@ -63,32 +55,30 @@ def latest(items: Iterable[Item]) -> Generator[Item, None, None]:
     raises is raised here. Closing the generator ends the thread at the next item.
     """
     newest: deque[Item] = deque(maxlen=1)
-    changed = Condition()
-    closed = False
+    changed = Event()
+    closed = ended = False
 
     def follow() -> None:
-        for item in items:
-            with changed:
+        nonlocal ended
+        try:
+            for item in items:
                 newest.append(item)
-                changed.notify()
-            if closed:
-                break
-
-    def announce_the_end(_: object) -> None:
-        with changed:
-            changed.notify()
+                changed.set()
+                if closed:
+                    break
+        finally:
+            ended = True
+            changed.set()
 
     with ThreadPoolExecutor(1) as thread:
         following = thread.submit(follow)
-        following.add_done_callback(announce_the_end)
         try:
-            while True:
-                with changed:
-                    changed.wait_for(lambda: newest or following.done())
-                    if not newest:
-                        break
-                    item = newest.pop()
-                yield item
+            # In this order, here and below, or the last item might be missed.
+            while not ended or newest:
+                changed.wait()
+                changed.clear()
+                if newest:
+                    yield newest.pop()
             following.result()
         finally:
             closed = True

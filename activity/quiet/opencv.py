@@ -8,8 +8,8 @@ from activity.errors import UserError
 os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
 os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
 # A small file can claim any size. This is enough for full-frame cameras (61 million) and most
-# phones. While it is decoded it takes 6 bytes a pixel, so 400 MB a thread; with 16 bits a channel
-# 1 GB. OpenCV's own limit is 2 ** 30. It reads the variable when it is imported.
+# phones. While it is decoded it takes 6 to 14 bytes per pixel, so up to 900 MB per thread.
+# OpenCV's own limit is 2 ** 30. It reads the variable when it is imported.
 MAX_IMAGE_PIXELS = 65_000_000
 os.environ["OPENCV_IO_MAX_IMAGE_PIXELS"] = str(MAX_IMAGE_PIXELS)
 

@@ -6,10 +6,7 @@ Keras is imported where a network is built: the names alone should not wait for 
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    import keras
+from typing import Any
 
 IMAGENET = "imagenet"  # in place of the path of a weights file
 LITE2_WEIGHTS = Path(__file__).parent / "weights" / "efficientnet_lite2.weights.h5"
@@ -27,12 +24,12 @@ class Base:
     # The convolutions that the int8 copy leaves in float, by how many lie before them: eight bits
     # are too coarse for what the first ones give (benchmarks/README.md).
     float_convolutions: range
-    # Builds it onto RGB 0..255 (N, size, size, 3) with weights, "imagenet" or a path; returns the
-    # maps (N, h, w, features).
-    network: "Callable[[keras.KerasTensor, str], keras.KerasTensor]"
+    # Builds it onto RGB 0..255 (N, size, size, 3), a tensor of Keras, with weights, "imagenet" or a
+    # path; returns the maps (N, h, w, features).
+    network: Callable[[Any, str], Any]
 
 
-def _resnet50(rgb: "keras.KerasTensor", weights: str) -> "keras.KerasTensor":
+def _resnet50(rgb: Any, weights: str) -> Any:
     from activity.quiet.keras import keras
 
     network = keras.applications.ResNet50(
@@ -42,7 +39,7 @@ def _resnet50(rgb: "keras.KerasTensor", weights: str) -> "keras.KerasTensor":
     return network(keras.applications.resnet50.preprocess_input(rgb), training=False)
 
 
-def _efficientnet_lite2(rgb: "keras.KerasTensor", weights: str) -> "keras.KerasTensor":
+def _efficientnet_lite2(rgb: Any, weights: str) -> Any:
     from activity.quiet.keras import keras
     from activity.training.efficientnet_lite import efficientnet_lite2
 

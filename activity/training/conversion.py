@@ -4,7 +4,6 @@ import random
 import warnings
 from collections.abc import Sequence
 
-from activity.model_file import ModelCard
 from activity.quiet.keras import keras, tf
 from activity.quiet.nncf import nncf
 from activity.quiet.openvino import ov
@@ -16,14 +15,6 @@ from activity.training.settings import Settings
 ov.frontend.tensorflow.utils.get_environment_setup = lambda _: {"tensorflow": tf.__version__}
 
 
-def openvino_copy(
-    model: keras.Model, pictures: Sequence[Picture], card: ModelCard, settings: Settings
-) -> ov.Model:
-    """Return a copy in the precision of the settings, calibrated on the training's `pictures`."""
-    copy = convert(model)
-    return quantize(copy, pictures, card, settings) if settings.precision == "int8" else copy
-
-
 def convert(model: keras.Model) -> ov.Model:
     """Return an OpenVINO copy: RGB uint8 (N, height, width, 3) to float32 (N, outputs)."""
     with warnings.catch_warnings(action="ignore"):  # Keras, on how OpenVINO calls it
@@ -33,34 +24,30 @@ def convert(model: keras.Model) -> ov.Model:
     return preprocessor.build()
 
 
-def quantize(
-    model: ov.Model, pictures: Sequence[Picture], card: ModelCard, settings: Settings
-) -> ov.Model:
+def quantize(model: ov.Model, pictures: Sequence[Picture], settings: Settings) -> ov.Model:
     """Return a copy of a base and its head with weights and activations in int8.
 
     The ranges of the activations are measured on a random few of the training's `pictures`. This is
     NNCF's post-training quantization with its mixed preset, for activations that are not symmetric,
     less what it costs more in accuracy than it gains in speed (benchmarks/README.md).
     """
-    ranges = nncf.quantization.range_estimator.RangeEstimatorParametersSet
+    base = BASES[settings.base]
     count = min(len(pictures), settings.calibration_images)
     drawn = random.Random(settings.seed).sample(pictures, count)
-    samples = [image[None] for image in plain_images(drawn, card.resize, card.input_size)]
+    samples = [image[None] for image in plain_images(drawn, settings.resize, base.input_size)]
     shape = model.inputs[0].partial_shape
     shape[0] = 1
     model.reshape(shape)
+    # The extremes over all images, not the means of each image's extremes.
+    ranges = nncf.quantization.range_estimator.RangeEstimatorParametersSet.MINMAX
     return nncf.quantize(
         model,
         nncf.Dataset(samples),
         preset=nncf.QuantizationPreset.MIXED,
         subset_size=len(samples),
-        ignored_scope=nncf.IgnoredScope(
-            names=_kept_in_float(model, BASES[settings.base].float_convolutions)
-        ),
+        ignored_scope=nncf.IgnoredScope(names=_kept_in_float(model, base.float_convolutions)),
         advanced_parameters=nncf.AdvancedQuantizationParameters(
-            disable_bias_correction=True,
-            # The extremes over all images, not the means of each image's extremes.
-            activations_range_estimator_params=ranges.MINMAX,
+            disable_bias_correction=True, activations_range_estimator_params=ranges
         ),
     )
 
@@ -75,9 +62,8 @@ def _kept_in_float(model: ov.Model, float_convolutions: range) -> list[str]:
         depth = max((depths[source.get_friendly_name()] for source in sources), default=0)
         convolution = kind in ("Convolution", "GroupConvolution")
         depths[name] = depth + convolution
-        residual_sum = kind == "Add" and "Constant" not in [s.get_type_name() for s in sources]
         fragile = convolution and depth in float_convolutions
-        head = kind == "MatMul"
-        if residual_sum or fragile or head or kind in ("MaxPool", "ReduceMean"):
+        residual_sum = kind == "Add" and "Constant" not in [s.get_type_name() for s in sources]
+        if fragile or residual_sum or kind in ("MatMul", "MaxPool", "ReduceMean"):
             names.append(name)
     return names

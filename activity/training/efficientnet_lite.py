@@ -5,33 +5,16 @@ in int8: no squeeze-and-excitation, and ReLU6 in place of swish (Liu 2020, Tenso
 "Higher accuracy on vision models with EfficientNet-Lite").
 """
 
-from typing import NamedTuple
-
 from activity.quiet.keras import keras
 
 STEM_FILTERS = 32
 HEAD_FILTERS = 1280
-
-
-class Stage(NamedTuple):
-    """Blocks of the same kind, one behind the other; the stride is that of the first."""
-
-    repeats: int
-    kernel: int
-    stride: int
-    expansion: int  # the channels of a block's input are multiplied by it
-    filters: int
-
-
+# Of each stage the number of blocks, their kernel, the stride of the first one, what the channels
+# of a block's input are multiplied by, and the filters.
 STAGES = (
-    Stage(repeats=1, kernel=3, stride=1, expansion=1, filters=16),
-    Stage(repeats=3, kernel=3, stride=2, expansion=6, filters=24),
-    Stage(repeats=3, kernel=5, stride=2, expansion=6, filters=48),
-    Stage(repeats=4, kernel=3, stride=2, expansion=6, filters=88),
-    Stage(repeats=4, kernel=5, stride=1, expansion=6, filters=120),
-    Stage(repeats=5, kernel=5, stride=2, expansion=6, filters=208),
-    Stage(repeats=1, kernel=3, stride=1, expansion=6, filters=352),
-)
+    (1, 3, 1, 1, 16), (3, 3, 2, 6, 24), (3, 5, 2, 6, 48), (4, 3, 2, 6, 88), (4, 5, 1, 6, 120),
+    (5, 5, 2, 6, 208), (1, 3, 1, 6, 352),
+)  # fmt: skip
 
 
 def efficientnet_lite2(size: int) -> keras.Model:
@@ -39,29 +22,28 @@ def efficientnet_lite2(size: int) -> keras.Model:
 
     Its input is RGB, (x - 127) / 128 of 0..255.
     """
-    layers = keras.layers
     image = keras.Input((size, size, 3))
-    x = layers.Conv2D(STEM_FILTERS, 3, 2, padding="same", use_bias=False)(image)
-    x = _normalized(x)
-    for stage in STAGES:
-        for index in range(stage.repeats):
-            x = _inverted_residual(x, stage, stage.stride if index == 0 else 1)
-    x = layers.Conv2D(HEAD_FILTERS, 1, use_bias=False)(x)
+    stem = keras.layers.Conv2D(STEM_FILTERS, 3, 2, padding="same", use_bias=False)
+    x = _normalized(stem(image))
+    for blocks, kernel, stride, expansion, filters in STAGES:
+        for index in range(blocks):
+            x = _inverted_residual(x, kernel, stride if index == 0 else 1, expansion, filters)
+    x = keras.layers.Conv2D(HEAD_FILTERS, 1, use_bias=False)(x)
     return keras.Model(image, _normalized(x), name="efficientnet_lite2")
 
 
-def _inverted_residual(x: keras.KerasTensor, stage: Stage, stride: int) -> keras.KerasTensor:
+def _inverted_residual(
+    x: keras.KerasTensor, kernel: int, stride: int, expansion: int, filters: int
+) -> keras.KerasTensor:
     """Widen, filter each channel, narrow (Sandler et al. 2018, arXiv:1801.04381)."""
     layers = keras.layers
     source, channels = x, x.shape[-1]
-    if stage.expansion > 1:
-        x = layers.Conv2D(channels * stage.expansion, 1, use_bias=False)(x)
-        x = _normalized(x)
-    x = layers.DepthwiseConv2D(stage.kernel, stride, padding="same", use_bias=False)(x)
-    x = _normalized(x)
-    x = layers.Conv2D(stage.filters, 1, use_bias=False)(x)
+    if expansion > 1:
+        x = _normalized(layers.Conv2D(channels * expansion, 1, use_bias=False)(x))
+    x = layers.DepthwiseConv2D(kernel, stride, padding="same", use_bias=False)(x)
+    x = layers.Conv2D(filters, 1, use_bias=False)(_normalized(x))
     x = layers.BatchNormalization()(x)
-    return layers.Add()([source, x]) if stride == 1 and channels == stage.filters else x
+    return layers.Add()([source, x]) if stride == 1 and channels == filters else x
 
 
 def _normalized(x: keras.KerasTensor) -> keras.KerasTensor:

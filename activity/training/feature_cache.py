@@ -10,13 +10,20 @@ import numpy as np
 
 from activity.errors import UserError
 
+# Without a sync per commit a power cut can lose the last rows, but never tear one.
+SCHEMA = """
+    PRAGMA journal_mode = WAL;
+    PRAGMA synchronous = NORMAL;
+    CREATE TABLE IF NOT EXISTS features
+        (key BLOB PRIMARY KEY, vector BLOB NOT NULL, checksum INTEGER NOT NULL);
+"""
+
 
 class FeatureCache:
-    """A table of float16 feature vectors by key, those of one base all of the same length.
+    """A table of float16 feature vectors by key; raises `UserError` if the file cannot be used.
 
     SQLite makes every commit whole or absent, so a run may be killed at any time and the next one
-    goes on from there. Each row carries a checksum; a row that fails it counts as absent. Raises
-    `UserError` where the file cannot be used.
+    goes on from there. Each row carries a checksum; a row that fails it counts as absent.
     """
 
     def __init__(self, path: Path) -> None:
@@ -25,48 +32,36 @@ class FeatureCache:
         with self._reported():
             # Keras reads from a thread of its own, while this one waits for it.
             self._database = sqlite3.connect(path, check_same_thread=False)
-            self._database.execute("PRAGMA journal_mode = WAL")
-            # Without a sync a commit a power cut can lose the last rows, but never tear one.
-            self._database.execute("PRAGMA synchronous = NORMAL")
-            self._database.execute(
-                "CREATE TABLE IF NOT EXISTS features "
-                "(key BLOB PRIMARY KEY, vector BLOB NOT NULL, checksum INTEGER NOT NULL)"
-            )
+            self._database.executescript(SCHEMA)
 
     def close(self) -> None:
-        """Close the file; nothing can be read or written any more."""
+        """Close the file."""
         self._database.close()
 
     def __contains__(self, key: bytes) -> bool:
-        return self._read(key) is not None
+        return bool(self._read(key))
 
     def write(self, features: Sequence[tuple[bytes, np.ndarray]]) -> None:
         """Store vectors, rounded to float16, under their keys in one commit."""
-        blobs = [(key, vector.astype(np.float16).tobytes()) for key, vector in features]
+        blobs = ((key, vector.astype(np.float16).tobytes()) for key, vector in features)
+        rows = [(key, blob, zlib.crc32(blob)) for key, blob in blobs]
         with self._reported(), self._database:
-            self._database.executemany(
-                "INSERT OR REPLACE INTO features VALUES (?, ?, ?)",
-                [(key, blob, zlib.crc32(blob)) for key, blob in blobs],
-            )
+            self._database.executemany("INSERT OR REPLACE INTO features VALUES (?, ?, ?)", rows)
 
     def read(self, keys: Sequence[bytes]) -> np.ndarray:
         """Return the (N, features) float32 vectors of N keys; raise `KeyError` if one is absent."""
-        vectors = []
-        for key in keys:
-            blob = self._read(key)
-            if blob is None:
-                raise KeyError(key.hex())
-            vectors.append(np.frombuffer(blob, np.float16))
-        return np.stack(vectors, dtype=np.float32)
+        blobs = [self._read(key) for key in keys]
+        if b"" in blobs:
+            raise KeyError(keys[blobs.index(b"")].hex())
+        return np.stack([np.frombuffer(blob, np.float16) for blob in blobs], dtype=np.float32)
 
-    def _read(self, key: bytes) -> bytes | None:
+    def _read(self, key: bytes) -> bytes:
+        """Return a vector as it is stored; nothing if it is absent or damaged."""
+        query = "SELECT vector, checksum FROM features WHERE key = ?"
         with self._reported():
-            row: tuple[bytes, int] | None = self._database.execute(
-                "SELECT vector, checksum FROM features WHERE key = ?", (key,)
-            ).fetchone()
-        if row is None or zlib.crc32(row[0]) != row[1]:
-            return None
-        return row[0]
+            row = self._database.execute(query, (key,)).fetchone()
+        vector, checksum = row or (b"", 0)
+        return vector if zlib.crc32(vector) == checksum else b""
 
     @contextmanager
     def _reported(self) -> Iterator[None]:
@@ -74,6 +69,5 @@ class FeatureCache:
         try:
             yield
         except sqlite3.Error as error:
-            raise UserError(
-                f"{self._path} cannot be used ({error}); delete it or name another", self._path
-            ) from error
+            fault = f"{self._path} cannot be used ({error})"
+            raise UserError(f"{fault}; delete it or name another") from error

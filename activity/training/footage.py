@@ -1,72 +1,64 @@
-"""Videos to learn from: a few of their frames, kept as pictures."""
+"""Videos to learn from: some of their frames, kept as pictures."""
 
 import hashlib
 import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
-from dataclasses import dataclass
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import numpy as np
 
-from activity.errors import UserError
-from activity.files import written_whole
+from activity.errors import SourceError
+from activity.files import atomic_write
 from activity.preprocessing import shrink_or_grow
 from activity.quiet.opencv import cv2
 from activity.training.annotations import Annotation
 from activity.video.reader import HALF_A_MILLISECOND, Frame, VideoReader
 
-FRAMES_A_SECOND = 1.0
-# Of one class in one video: with less than four a class cannot be split, and more than these would
+SPACING = 1.0  # seconds between frames, as a rule
+# Of one class in one video: with fewer than four a class cannot be split, and more than 60 would
 # outweigh other videos.
 FEWEST_FRAMES, MOST_FRAMES = 4, 60
-# Seconds; frames that are further away are searched for, which takes as long as reading so many.
-FAR = 10.0
-# Pixels. A frame is halved as long as its short side stays as long: the sizes that a network sees
-# are smaller, and halving is how it is made smaller anyway.
+FAR = 10.0  # seconds; the reader seeks further ones, which takes as long as reading so many
+# Pixels. A frame is halved while its short side stays as long as this: networks see smaller
+# pictures, which are made by halving anyway.
 SHORT_SIDE = 320
 QUALITY = 95  # of JPEG
 
 
-@dataclass(frozen=True)
-class Still:
-    """A frame that is kept as a picture."""
+def extract_frames(video: Path, rows: Sequence[Annotation], folder: Path) -> list[list[Path]]:
+    """Return frames, kept as pictures, of each of the stretches of a video that the rows describe.
 
-    file: Path
-    time: float  # in the video, in seconds from its first frame
-
-
-def keep_frames(video: Path, annotations: Sequence[Annotation], folder: Path) -> list[list[Still]]:
-    """Return frames of each of the stretches of a video that these annotations are of.
-
-    Those of one class are about a second apart; nearer, where there would be less than
-    `FEWEST_FRAMES`, and further, where there would be more than `MOST_FRAMES`, but of each stretch
-    there is one. What an earlier run left in `folder` is not read again. Raises `UserError` for a
-    video that does not decode.
+    Those of one class are about a second apart; closer or further, where there would be fewer than
+    `FEWEST_FRAMES` or more than `MOST_FRAMES`; but each stretch has one. What an earlier run left
+    in `folder` is not read again. Raises `SourceError` for a video that does not decode.
     """
-    whole = length(video) if any(each.end is None for each in annotations) else 0.0
-    ends = [whole if each.end is None else each.end for each in annotations]
-    plan = _planned(annotations, ends)
-    status = video.stat()
+    whole = length(video) if any(row.end is None for row in rows) else 0.0
+    ends = [whole if row.end is None else row.end for row in rows]
+    plan, status = _planned(rows, ends), video.stat()
     name = f"{video.resolve()} {status.st_size} {status.st_mtime_ns} {SHORT_SIDE} {QUALITY}"
-    place = folder / hashlib.blake2b(name.encode(), digest_size=16).hexdigest()
-    place.mkdir(parents=True, exist_ok=True)
-    kept = dict(_still(file) for file in place.glob("*-*.jpg"))
-    missing = sorted({moment for moments in plan for moment in moments} - kept.keys())
-    for moment, frame in _frames_at(video, missing):
-        file = place / f"{moment:09d}-{round(1000 * frame.time):09d}.jpg"
-        with written_whole(file) as partial:
+    folder = folder / hashlib.blake2b(name.encode(), digest_size=16).hexdigest()
+    folder.mkdir(parents=True, exist_ok=True)
+    stills = {int(file.stem.split("-")[0]): file for file in folder.glob("*-*.jpg")}
+    missing = sorted({moment for moments in plan for moment in moments} - stills.keys())
+    for moment, frame in _frames_at(video, missing) if missing else ():
+        stills[moment] = folder / f"{moment:09d}-{round(1000 * frame.time):09d}.jpg"
+        with atomic_write(stills[moment]) as partial:
             partial.write_bytes(_encoded(frame.picture))
-        kept |= [_still(file)]
     return [
-        [kept[moment] for moment in moments if moment in kept and kept[moment].time < end]
+        [stills[each] for each in moments if each in stills and time_of(stills[each]) < end]
         for moments, end in zip(plan, ends, strict=True)
     ]
 
 
+def time_of(still: Path) -> float:
+    """Return the time of a frame by the name of its file, in seconds from the video's first."""
+    return int(still.stem.split("-")[1]) / 1000
+
+
 def length(video: Path) -> float:
-    """Return how many seconds a video has; one that does not say so is read through."""
+    """Return the length of a video in seconds; one that does not state it is read through."""
     with VideoReader(video, sparse=True) as reader:
         if reader.format.duration is not None:
             return reader.format.duration
@@ -75,53 +67,39 @@ def length(video: Path) -> float:
         return reader.time + 1 / reader.format.fps
 
 
-def _planned(annotations: Sequence[Annotation], ends: Sequence[float]) -> list[list[int]]:
-    """Return moments in each of the stretches, which end there, in milliseconds."""
-    stretches = Counter(each.label for each in annotations)
+def _planned(rows: Sequence[Annotation], ends: Sequence[float]) -> list[list[int]]:
+    """Return the moments to take frames at, in milliseconds, of stretches with these ends."""
+    stretches = Counter(row.label for row in rows)
     seconds = dict.fromkeys(stretches, 0.0)
-    for each, end in zip(annotations, ends, strict=True):
-        seconds[each.label] += end - each.start
+    for row, end in zip(rows, ends, strict=True):
+        seconds[row.label] += end - row.start
     plan = []
-    for each, end in zip(annotations, ends, strict=True):
-        step = max(1 / FRAMES_A_SECOND, seconds[each.label] / MOST_FRAMES)
-        fewest = math.ceil(FEWEST_FRAMES / stretches[each.label])
-        count = max(fewest, round((end - each.start) / step))
-        part = (end - each.start) / count
-        # In the middle of each part; but what is very short may have no frame after its middle.
-        first = each.start + (part / 2 if end - each.start >= 1 / FRAMES_A_SECOND else 0.0)
+    for row, end in zip(rows, ends, strict=True):
+        fewest = math.ceil(FEWEST_FRAMES / stretches[row.label])
+        spacing = max(SPACING, seconds[row.label] / MOST_FRAMES)
+        count = max(fewest, round((end - row.start) / spacing))
+        part = (end - row.start) / count
+        # In the middle of each part; but a very short one may have no frame after its middle.
+        first = row.start + (part / 2 if end - row.start >= SPACING else 0.0)
         plan.append([round(1000 * (first + index * part)) for index in range(count)])
     return plan
 
 
-def _still(file: Path) -> tuple[int, Still]:
-    """Return the moment that a frame was taken for, in milliseconds, and the frame."""
-    moment, time = map(int, file.stem.split("-"))
-    return moment, Still(file, time / 1000)
-
-
 def _frames_at(video: Path, moments: Sequence[int]) -> Iterator[tuple[int, Frame]]:
-    """Yield rising moments, in milliseconds, with the first frame that is not before each."""
-    if not moments:
-        return
+    """Yield moments, sorted, in milliseconds, each with the first frame not before it."""
     with ExitStack() as opened:
         reader = opened.enter_context(VideoReader(video, sparse=True))
-        frames = iter(reader)
-        frame: Frame | None = next(frames)
-        for moment in moments:
-            if frame and moment / 1000 - frame.time > FAR:
-                opened.close()
-                try:
+        with suppress(SourceError, StopIteration):  # it may have fewer frames than it claims
+            frame = next(frames := iter(reader))
+            for moment in moments:
+                if moment / 1000 - frame.time > FAR:
+                    opened.close()
                     reader = opened.enter_context(VideoReader(video, moment / 1000, sparse=True))
-                except UserError:  # it has fewer frames than it claims
-                    return
-                frames = iter(reader)
-                frame = next(frames)
-            while frame and frame.time < moment / 1000 - HALF_A_MILLISECOND:
-                reader.recycle(frame)
-                frame = next(frames, None)
-            if frame is None:
-                return
-            yield moment, frame
+                    frame = next(frames := iter(reader))
+                while frame.time < moment / 1000 - HALF_A_MILLISECOND:
+                    reader.recycle(frame)
+                    frame = next(frames)
+                yield moment, frame
 
 
 def _encoded(picture: np.ndarray) -> bytes:

@@ -1,98 +1,88 @@
 """One picture file: read with care, decoded by content, or refused with the reason."""
 
 import stat
+import warnings
+from contextlib import suppress
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
+from PIL import Image, ImageOps
 
+from activity.errors import SourceError
 from activity.quiet.opencv import MAX_IMAGE_PIXELS, cv2
-from activity.training.heic import decode_heic, is_heic, is_readable
 
-# No image is that large, but a film in the wrong folder may be, and files are read whole.
-MAX_FILE_BYTES = 2**28
-PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
-# With IMREAD_UNCHANGED OpenCV would not turn images as their EXIF orientation says.
-TURNED_BUT_UNCHANGED = cv2.IMREAD_COLOR | cv2.IMREAD_ANYCOLOR | cv2.IMREAD_ANYDEPTH
+MAX_FILE_BYTES = 2**28  # no image is that large, but a video in the wrong folder may be
+# JPEG and TIFF, which OpenCV decodes: the one faster than Pillow, the other in silence.
+BY_OPENCV = (b"\xff\xd8\xff", b"II*\0", b"MM\0*")
+BY_PILLOW = ["PNG", "GIF", "WEBP", "AVIF", "BMP", "JPEG2000", "PPM"]
+HEIC = (b"ftypheic", b"ftypheix", b"ftypheim", b"ftypheis", b"ftypmif1")  # after four bytes
+with suppress(ImportError):
+    from pillow_heif import register_heif_opener
+
+    register_heif_opener()
+    BY_PILLOW.append("HEIF")
+warnings.filterwarnings("ignore", module="PIL")  # of damaged metadata, of huge sizes
 
 
-class UnreadableImageError(Exception):
-    """A file is no image that can be used; the message says why."""
+def check_file(path: Path) -> int:
+    """Return the size of a regular file in bytes; raise `SourceError` for anything else."""
+    try:
+        status = path.stat()
+    except OSError as error:
+        raise SourceError(f"{path} cannot be read ({error.strerror})") from error
+    if not stat.S_ISREG(status.st_mode):  # a pipe or a socket would be waited for
+        raise SourceError(f"{path} is not a regular file")
+    if not status.st_size:
+        raise SourceError(f"{path} is empty")
+    return status.st_size
 
 
 def read_image(path: Path) -> tuple[bytes, np.ndarray]:
-    """Return a file's bytes and its image, (H, W, 3) uint8 RGB; or raise `UnreadableImageError`."""
+    """Return a file's bytes and its image, (H, W, 3) uint8 RGB; raise `SourceError` without one."""
+    if (size := check_file(path)) > MAX_FILE_BYTES:
+        raise SourceError(f"{path} has {size:,} bytes, more than {MAX_FILE_BYTES:,}")
     try:
-        encoded = _read_file(path)
+        encoded = path.read_bytes()
     except OSError as error:
-        raise UnreadableImageError(error.strerror) from error
-    heic = is_heic(encoded)
-    if heic and not is_readable():
-        raise UnreadableImageError("is a HEIC picture; pip install pillow-heif to have them read")
-    image = decode_image(encoded)
-    if image is None:
-        decoder = "pillow-heif" if heic else "OpenCV"
-        raise UnreadableImageError(
-            f"is no image of at most {MAX_IMAGE_PIXELS:,} pixels that {decoder} can decode"
-        )
-    return encoded, image
+        raise SourceError(f"{path} cannot be read ({error.strerror})") from error
+    if (image := decode_image(encoded)) is not None:
+        return encoded, image
+    if encoded[4:12] in HEIC and "HEIF" not in BY_PILLOW:
+        raise SourceError(f"{path} is a HEIC picture; pip install pillow-heif to have them read")
+    limit = f"{MAX_IMAGE_PIXELS:,} pixels"
+    raise SourceError(f"{path} is no image of at most {limit} that can be decoded")
 
 
 def decode_image(encoded: bytes) -> np.ndarray | None:
-    """Decode JPEG, PNG, WebP, GIF, HEIC and whatever OpenCV knows; (H, W, 3) uint8 RGB or None.
+    """Decode JPEG, PNG, WebP, GIF, AVIF, HEIC (with pillow-heif), TIFF, BMP, JPEG 2000 or PNM.
 
-    It is turned as its EXIF orientation says. Of an animation it is the first frame. White shows
-    through where it is transparent. None stands for a truncated file, too: OpenCV decodes no part
-    of it, and half a picture would teach the wrong thing. HEIC needs pillow-heif.
+    Returns (H, W, 3) uint8 RGB, read-only, turned as EXIF says, white where it is transparent; of
+    an animation the first frame. A truncated file gives None: half a picture would teach nonsense.
     """
-    if is_heic(encoded):
-        image = decode_heic(encoded)
-        if image is None or image.shape[2] == 3:
-            return image
-        return _over_white(cv2.cvtColor(image, cv2.COLOR_RGBA2BGRA))
-    if _is_cut_png(encoded):
-        return None
-    content = np.frombuffer(encoded, np.uint8)
     try:
-        image = cv2.imdecode(content, TURNED_BUT_UNCHANGED)
-        if image is None:
-            return None
-        if image.dtype != np.uint8 or image.ndim == 2:
-            return cv2.imdecode(content, cv2.IMREAD_COLOR_RGB)
-        if image.shape[2] == 4:
-            return _over_white(image)
-        return cv2.cvtColor(image, cv2.COLOR_BGR2RGB, dst=image)
-    except cv2.error:  # no bytes at all, or more pixels than OpenCV accepts
+        if encoded.startswith(BY_OPENCV):
+            return cv2.imdecode(np.frombuffer(encoded, np.uint8), cv2.IMREAD_COLOR_RGB)
+        with Image.open(BytesIO(encoded), formats=BY_PILLOW) as file:
+            too_large = file.width * file.height > MAX_IMAGE_PIXELS
+            if too_large or (file.format == "HEIF" and _is_cut_heic(encoded)):
+                return None
+            ImageOps.exif_transpose(file, in_place=True)
+            if file.mode.startswith("I"):  # grey with 16 bits, which Pillow would clip
+                return np.repeat((np.asarray(file) >> 8).astype(np.uint8)[..., None], 3, axis=2)
+            if not file.has_transparency_data:
+                return np.asarray(file if file.mode == "RGB" else file.convert("RGB"))
+            image, ground = file.convert("RGBA"), Image.new("RGB", file.size, "white")
+            ground.paste(image, mask=image)
+            return np.asarray(ground)
+    except Exception:  # a damaged file makes the decoders raise whatever they like
         return None
 
 
-def _read_file(path: Path) -> bytes:
-    status = path.stat()
-    # Reading a pipe or a socket would wait for ever.
-    if not stat.S_ISREG(status.st_mode):
-        raise UnreadableImageError("is not a regular file")
-    if not status.st_size:
-        raise UnreadableImageError("is empty")
-    if status.st_size > MAX_FILE_BYTES:
-        raise UnreadableImageError(f"has {status.st_size:,} bytes, more than {MAX_FILE_BYTES:,}")
-    return path.read_bytes()
-
-
-def _is_cut_png(encoded: bytes) -> bool:
-    """Tell if a PNG ends within a chunk.
-
-    OpenCV 5.0 would take as much memory as the chunk claims to need, up to 4 GB, and then give up.
-    """
-    place = len(PNG_SIGNATURE)
-    if encoded[:place] != PNG_SIGNATURE:
-        return False
-    while place < len(encoded) and encoded[place + 4 : place + 8] != b"IEND":
-        place += 12 + int.from_bytes(encoded[place : place + 4], "big")
-    return place > len(encoded)
-
-
-def _over_white(image: np.ndarray) -> np.ndarray:
-    """Return an (H, W, 4) uint8 BGRA image as RGB on a white ground."""
-    opacity = cv2.cvtColor(cv2.extractChannel(image, 3), cv2.COLOR_GRAY2RGB)
-    colour = cv2.cvtColor(image, cv2.COLOR_BGRA2RGB)
-    cv2.multiply(colour, opacity, dst=colour, scale=1 / 255)
-    return cv2.add(colour, cv2.bitwise_not(opacity, dst=opacity), dst=colour)
+def _is_cut_heic(encoded: bytes) -> bool:
+    """Tell if the box of the pixels is cut off; missing tiles would be black."""
+    box = encoded.find(b"mdat") - 4
+    length = int.from_bytes(encoded[box : box + 4], "big")
+    if length == 1:
+        length = int.from_bytes(encoded[box + 8 : box + 16], "big")
+    return box >= 0 and box + length > len(encoded)

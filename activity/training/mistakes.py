@@ -1,6 +1,6 @@
-"""Pictures that get a wrong label from a model that did not see them: a record, a contact sheet.
+"""Pictures that get a wrong label from a model that did not see them, and a contact sheet of them.
 
-Those whose own label is least probable tell most: often they lie in a wrong folder.
+Those whose own label is least probable tell most: often they are in the wrong folder.
 """
 
 from collections.abc import Sequence
@@ -12,8 +12,9 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from activity.figures import plain, save_picture
-from activity.model_file import ModelCard
+from activity.model_file import ModelMetadata
 from activity.training.annotations import TEST, TRAIN
+from activity.training.calibration import class_indices
 from activity.training.dataset import Picture, plain_images
 from activity.training.split import Parts
 
@@ -36,45 +37,39 @@ class Mistake:
 
     def record(self) -> dict[str, Any]:
         """Return it as it stands in the record of a run."""
-        return self.picture.record() | {
-            "predicted": self.predicted,
-            "probability": round(self.probability, 4),
-            "part": TEST if self.tested else TRAIN,
-        }
+        part, probability = TEST if self.tested else TRAIN, round(self.probability, 4)
+        found = {"predicted": self.predicted, "probability": probability, "part": part}
+        return self.picture.record() | found
 
 
 def find_mistakes(
     parts: Parts, tested: np.ndarray, held_out: np.ndarray | None, labels: Sequence[str]
 ) -> list[Mistake]:
-    """Return the pictures of both parts that get a wrong label; first, whose own is least probable.
+    """Return the pictures of both parts with a wrong label, the least probable own label first.
 
-    `tested` and `held_out` are (N, classes) probabilities of test and training part, of the latter
-    by heads that did not see the pictures; None if there are none. The probability of a picture's
-    own label is cleanlab's measure of its quality, too; with what else cleanlab does the first ones
+    `tested` and `held_out` are (N, classes) probabilities of test and training part; the latter
+    come from heads that did not see the pictures, and may be None. The probability of a picture's
+    own label is also cleanlab's measure of its quality; with the rest of cleanlab the first ones
     were no more often mislabelled (benchmarks/README.md).
     """
     pictures, probabilities = parts.test, tested
     if held_out is not None:
         pictures, probabilities = parts.test + parts.train, np.concatenate([tested, held_out])
-    given = np.array([labels.index(picture.label) for picture in pictures])
-    predicted = probabilities.argmax(axis=1)
+    given = class_indices(pictures, labels)
+    predicted, best = probabilities.argmax(axis=1), probabilities.max(axis=1)
     order = np.argsort(probabilities[np.arange(len(given)), given], kind="stable")
     return [
-        Mistake(
-            pictures[index],
-            labels[predicted[index]],
-            float(probabilities[index].max()),
-            tested=bool(index < len(parts.test)),
-        )
-        for index in order
-        if predicted[index] != given[index]
+        Mistake(pictures[i], labels[predicted[i]], float(best[i]), bool(i < len(parts.test)))
+        for i in order
+        if predicted[i] != given[i]
     ]
 
 
-def save_contact_sheet(mistakes: Sequence[Mistake], card: ModelCard, path: Path) -> None:
-    """Draw the first mistakes as the model sees the pictures."""
+def save_contact_sheet(mistakes: Sequence[Mistake], metadata: ModelMetadata, path: Path) -> None:
+    """Draw the pictures of the first mistakes as the model sees them."""
     shown = mistakes[:LARGEST_SHEET]
-    images = plain_images([mistake.picture for mistake in shown], card.resize, card.input_size)
+    pictures = [mistake.picture for mistake in shown]
+    images = plain_images(pictures, metadata.resize, metadata.input_size)
     rows = max(1, -(-len(shown) // COLUMNS))
     figure = Figure(figsize=(2.2 * COLUMNS, 2.65 * rows + 0.6), layout="constrained")
     title = f"{len(mistakes)} pictures get a wrong label from models that did not see them"
@@ -86,15 +81,8 @@ def save_contact_sheet(mistakes: Sequence[Mistake], card: ModelCard, path: Path)
         panel.axis("off")
     for panel, mistake, image in zip(panels, shown, images, strict=False):
         panel.imshow(image)
-        panel.set_title(
-            f"{plain(_shortened(mistake.picture.label))}, taken for\n"
-            f"{plain(_shortened(mistake.predicted))} ({mistake.probability:.0%})\n"
-            f"{plain(_shortened(mistake.picture.name))}",
-            fontsize=8,
-        )
+        names = mistake.picture.label, mistake.predicted, mistake.picture.name
+        own, wrong, name = map(plain, names)
+        caption = f"{own}, taken for\n{wrong} ({mistake.probability:.0%})\n{name}"
+        panel.set_title(caption, fontsize=8)
     save_picture(figure, path, dpi=100)
-
-
-def _shortened(name: str, longest: int = 28) -> str:
-    """Return a name that fits over its picture."""
-    return name if len(name) <= longest else f"{name[: longest - 10]}…{name[-9:]}"

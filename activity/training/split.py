@@ -1,6 +1,6 @@
 """The split: what is trained on, and what it is tested on, which shows other scenes."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -20,7 +20,7 @@ MIN_PICTURES = MIN_VIDEOS = 4
 
 @dataclass(frozen=True)
 class Parts:
-    """Both parts of a split, and what there is to say about what the test part is worth."""
+    """Both parts of a split, and remarks on how much the test part says."""
 
     train: list[Picture]
     test: list[Picture]
@@ -41,7 +41,7 @@ def split(data: Dataset, settings: Settings) -> Parts:
     class that shows one scene only. Raises `UserError` if a class has too few different pictures.
     """
     if len(data.labels) < 2:
-        raise UserError("fewer than two classes have pictures; add some of others", "labels")
+        raise UserError("fewer than two classes have pictures; add some of others")
     for label, pictures in _by_label(data.pictures).items():
         different = len({picture.digest for picture in pictures})
         if different < MIN_PICTURES:
@@ -54,9 +54,10 @@ def split(data: Dataset, settings: Settings) -> Parts:
     train = [picture for picture in pictures if picture.part != TEST]
     if not test:
         pictures, cut = _with_scenes_cut(data)
-        told = {picture.group for picture in pictures if picture.part}
-        free = [picture for picture in pictures if picture.group not in told]
-        drawn = _drawn_pictures(free, cut, settings) | _drawn_videos(free, cut, settings)
+        assigned = {picture.group for picture in pictures if picture.part}
+        free = [picture for picture in pictures if picture.group not in assigned]
+        uncut = [picture for picture in free if picture.label not in cut]
+        drawn = _drawn_pictures(uncut, settings) | _drawn_videos(uncut, settings)
         held_out = _balanced(drawn, free, settings)
         test = [picture for picture in pictures if picture.group in held_out]
         train = [picture for picture in pictures if picture.group not in held_out]
@@ -68,12 +69,12 @@ def split(data: Dataset, settings: Settings) -> Parts:
 
 
 def _with_scenes_cut(data: Dataset) -> tuple[list[Picture], set[str]]:
-    """Cut the scene of each class that has only one into four that follow each other.
+    """Cut the scene of each class that has only one into four, in the order of the files' names.
 
-    Return the pictures with their groups then, and the labels of such classes.
+    Return the pictures with their new groups, and the labels of such classes.
     """
-    groups = max(picture.group for picture in data.pictures) + 1
-    changed: dict[Picture, int] = {}
+    next_group = max(picture.group for picture in data.pictures) + 1
+    groups: dict[Picture, int] = {}
     cut = set()
     for label, pictures in _by_label(data.pictures).items():
         if len({picture.group for picture in pictures}) > 1 or any(p.part for p in pictures):
@@ -82,105 +83,99 @@ def _with_scenes_cut(data: Dataset) -> tuple[list[Picture], set[str]]:
         pictures.sort(key=lambda picture: natural_order(str(picture.path)))
         order = {digest: n for n, digest in enumerate(dict.fromkeys(p.digest for p in pictures))}
         for picture in pictures:
-            changed[picture] = groups + order[picture.digest] * MIN_PICTURES // len(order)
-        groups += MIN_PICTURES
-    return [replace(p, group=changed.get(p, p.group)) for p in data.pictures], cut
+            groups[picture] = next_group + order[picture.digest] * MIN_PICTURES // len(order)
+        next_group += MIN_PICTURES
+    return [replace(each, group=groups.get(each, each.group)) for each in data.pictures], cut
 
 
-def _drawn_pictures(pictures: Sequence[Picture], cut: set[str], settings: Settings) -> set[int]:
-    """Draw a quarter of the single pictures, as the tutorial does.
+def _drawn_pictures(pictures: Sequence[Picture], settings: Settings) -> set[int]:
+    """Draw a quarter of the single pictures, as the tutorial does; return their groups.
 
-    All copies of a picture go where the first one goes. Return the groups.
+    A group goes where its first picture goes.
     """
     of_videos = {picture.group for picture in pictures if picture.video}
-    singles = [p for p in pictures if p.group not in of_videos and p.label not in cut]
+    singles = [picture for picture in pictures if picture.group not in of_videos]
     counts = Counter(picture.label for picture in singles)
     singles = [picture for picture in singles if counts[picture.label] >= MIN_PICTURES]
     if not singles:
         return set()
     first_of = {picture.group: picture for picture in reversed(singles)}
-    _, drawn = train_test_split(
-        singles,
-        test_size=settings.test_share,
-        stratify=[picture.label for picture in singles],
-        random_state=settings.split_seed,
-    )
+    classes = [picture.label for picture in singles]
+    share, seed = settings.test_share, settings.split_seed
+    _, drawn = train_test_split(singles, test_size=share, stratify=classes, random_state=seed)
     return {picture.group for picture in drawn if picture is first_of[picture.group]}
 
 
-def _drawn_videos(pictures: Sequence[Picture], cut: set[str], settings: Settings) -> set[int]:
-    """Draw a quarter of the groups with videos of each class, rounded down; return them."""
-    labels: dict[int, Counter[str]] = {}
+def _drawn_videos(pictures: Sequence[Picture], settings: Settings) -> set[int]:
+    """Draw a quarter of the groups with videos of each class, rounded down; return them.
+
+    A group of several classes counts for the one it shows most of.
+    """
+    frames = defaultdict[int, Counter[str]](Counter)
     for picture in pictures:
-        if picture.video and picture.label not in cut:
-            labels.setdefault(picture.group, Counter())[picture.label] += 1
-    groups_of: dict[str, list[int]] = {}
-    for group, its in labels.items():
-        groups_of.setdefault(its.most_common(1)[0][0], []).append(group)
-    drawn: set[int] = set()
+        if picture.video:
+            frames[picture.group][picture.label] += 1
+    groups_of = defaultdict[str, list[int]](list)
+    for group, counts in frames.items():
+        groups_of[counts.most_common(1)[0][0]].append(group)
+    drawn = set[int]()
     for groups in groups_of.values():
-        random = np.random.default_rng(settings.split_seed)
-        count = int(settings.test_share * len(groups))
-        drawn |= {groups[index] for index in random.permutation(len(groups))[:count]}
+        shuffled = np.random.default_rng(settings.split_seed).permutation(groups)
+        drawn.update(shuffled[: int(settings.test_share * len(groups))].tolist())
     return drawn
 
 
 def _balanced(drawn: set[int], pictures: Sequence[Picture], settings: Settings) -> set[int]:
     """Change the drawn groups so that each class is trained on and, where that can be, tested."""
-    drawn = set(drawn)
-    sizes = [Counter(each.group for each in its) for its in _by_label(pictures).values()]
-    for its in sizes:
-        if not its.keys() - drawn:
-            drawn.discard(max(its, key=lambda group: its[group]))
-    for its in sizes:
-        if its.keys() & drawn:
+    # The groups of each class, with their numbers of its pictures.
+    classes = [Counter(p.group for p in members) for members in _by_label(pictures).values()]
+    for sizes in classes:
+        if not sizes.keys() - drawn:
+            drawn.discard(max(sizes, key=lambda group: sizes[group]))
+    for sizes in classes:
+        if sizes.keys() & drawn:
             continue
         # What shows several classes may be all that there is to train on of another one.
         possible = [
             group
-            for group in its
-            if all(other.keys() - drawn - {group} for other in sizes if group in other)
+            for group in sizes
+            if all(other.keys() - drawn - {group} for other in classes if group in other)
         ]
         if possible:
-            wanted = settings.test_share * its.total()
+            quarter = settings.test_share * sizes.total()
             # Of several that are equally good, the last one.
-            drawn.add(min(reversed(possible), key=lambda group: abs(its[group] - wanted)))
+            drawn.add(min(reversed(possible), key=lambda group: abs(sizes[group] - quarter)))
     return drawn
 
 
 def _remarks(train: Sequence[Picture], test: Sequence[Picture], cut: set[str]) -> list[str]:
     """Say of which classes the test part tells little."""
     remarks = []
-    tested = _by_label(test)
-    for label, trained in _by_label(train).items():
-        taught, asked = (
-            {picture.video for picture in pictures if picture.video}
-            for pictures in (trained, tested.get(label, []))
-        )
-        few = len(taught | asked) < MIN_VIDEOS
+    in_test = _by_label(test)
+    more = f"add some until there are {MIN_VIDEOS}"
+    for label, in_training in _by_label(train).items():
+        tested = {picture.video for picture in in_test.get(label, []) if picture.video}
+        videos = tested | {picture.video for picture in in_training if picture.video}
         if label in cut:
             remarks.append(
                 f"{label}: all pictures show one scene; its last quarter is tested, which says "
                 "little about other scenes: the accuracy is optimistic"
             )
-        elif few and asked:
+        elif tested and len(videos) < MIN_VIDEOS:
             remarks.append(
-                f"{label}: of {len(taught | asked)} videos {len(asked)} is tested, so what is said "
-                f"about videos is a guess; add some until there are {MIN_VIDEOS}"
+                f"{label}: of {len(videos)} videos {len(tested)} is tested, so what is said about "
+                f"videos is a guess; {more}"
             )
-        elif few and taught:
-            remarks.append(
-                f"{label}: nothing is said about videos, as none is tested; add some until there "
-                f"are {MIN_VIDEOS}"
-            )
-        if label not in tested:
+        elif 0 < len(videos) < MIN_VIDEOS:
+            remarks.append(f"{label}: nothing is said about videos, as none is tested; {more}")
+        if label not in in_test:
             remarks.append(f"{label}: nothing of it is in the test part")
     return remarks
 
 
 def _by_label(pictures: Sequence[Picture]) -> dict[str, list[Picture]]:
     """Return the pictures of each class, in alphabetical order of the classes."""
-    found: dict[str, list[Picture]] = {label: [] for label in sorted({p.label for p in pictures})}
-    for picture in pictures:
-        found[picture.label].append(picture)
-    return found
+    classes: dict[str, list[Picture]] = {}
+    for picture in sorted(pictures, key=lambda picture: picture.label):
+        classes.setdefault(picture.label, []).append(picture)
+    return classes
