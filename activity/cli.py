@@ -1,14 +1,16 @@
 """What both command lines share: numbers, options in errors, progress and exit codes."""
 
 import argparse
-import math
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
+from dataclasses import field, fields
+from functools import partial
 from pathlib import Path
-from typing import Any, NoReturn
+from threading import RLock
+from typing import Any, NoReturn, TypeVar
 
 from tqdm import tqdm
 
@@ -16,7 +18,9 @@ from activity import __version__
 from activity.errors import UserError, print_error
 from activity.text import is_utf8, printable
 
-SECONDS_A_LINE = 10  # of progress, where there is no terminal
+Number = TypeVar("Number", int, float)
+
+SECONDS_PER_LINE = 10  # of progress, where there is no terminal
 
 
 class Parser(argparse.ArgumentParser):
@@ -32,36 +36,22 @@ class Parser(argparse.ArgumentParser):
 
 def whole_number(minimum: int, maximum: int) -> Callable[[str], int]:
     """Return an argparse type: a whole number within these bounds."""
-
-    def within(text: str) -> int:
-        try:
-            value = int(text)
-        except ValueError:
-            value = minimum - 1
-        if not minimum <= value <= maximum:
-            raise argparse.ArgumentTypeError(
-                f"{text!r} is not a whole number from {minimum} to {maximum}"
-            )
-        return value
-
-    return within
+    return partial(_within, int, f"a whole number from {minimum} to {maximum}", minimum, maximum)
 
 
 def real_number(minimum: float, maximum: float) -> Callable[[str], float]:
     """Return an argparse type: a number within these bounds."""
+    return partial(_within, float, f"a number from {minimum} to {maximum}", minimum, maximum)
 
-    def within(text: str) -> float:
-        try:
-            value = float(text)
-        except ValueError:
-            value = math.nan
-        if not minimum <= value <= maximum:
-            raise argparse.ArgumentTypeError(
-                f"{text!r} is not a number from {minimum:g} to {maximum:g}"
-            )
-        return value
 
-    return within
+def _within(kind: type[Number], what: str, minimum: Number, maximum: Number, text: str) -> Number:
+    try:
+        value = kind(text)
+    except ValueError:
+        value = None
+    if value is None or not minimum <= value <= maximum:
+        raise argparse.ArgumentTypeError(f"{text!r} is not {what}")
+    return value
 
 
 def file_path(text: str) -> Path:
@@ -72,16 +62,36 @@ def file_path(text: str) -> Path:
     return path
 
 
+def setting(default: Any, *flags: str, **arguments: Any) -> Any:
+    """Return a dataclass field that is an option of the command line, too, as argparse has it."""
+    return field(default=default, metadata={"flags": flags, "arguments": arguments})
+
+
+def add_settings(group: "argparse._ArgumentGroup", kind: type) -> None:
+    """Add the fields of a dataclass that are options; what is not given is None."""
+    for each in fields(kind):
+        if each.metadata:
+            group.add_argument(
+                *each.metadata["flags"], dest=each.name, **each.metadata["arguments"]
+            )
+
+
+def given_settings(options: Mapping[str, Any], kind: type) -> dict[str, Any]:
+    """Return the fields of a dataclass that were given as options."""
+    names = (each.name for each in fields(kind) if each.metadata)
+    return {name: options[name] for name in names if options[name] is not None}
+
+
 @contextmanager
-def options_named(options: Iterable[tuple[str, object]]) -> Iterator[None]:
-    """Put the option in front of each `UserError` about its value, of (option, value) pairs."""
-    by_value = {value: option for option, value in options}
+def option(name: str) -> Iterator[None]:
+    """Put the name of an option in front of a `UserError` about its value."""
     try:
         yield
     except UserError as error:
-        if error.about not in by_value:
-            raise
-        raise UserError(f"{by_value[error.about]} {error}") from error
+        raise UserError(f"{name} {error}") from error
+
+
+tqdm.set_lock(RLock())  # its own would be shared with other processes, which leave it behind
 
 
 class Progress(tqdm):  # type: ignore[misc]
@@ -94,11 +104,17 @@ class Progress(tqdm):  # type: ignore[misc]
     ) -> None:
         style: dict[str, Any] = {"dynamic_ncols": True}
         if not sys.stderr.isatty():
-            style = {"mininterval": SECONDS_A_LINE, "delay": SECONDS_A_LINE, "miniters": 1}
+            style = {"mininterval": SECONDS_PER_LINE, "delay": SECONDS_PER_LINE, "miniters": 1}
             if total is not None:
                 style["bar_format"] = self.LINE
         description = None if name is None else printable(name)
         super().__init__(desc=description, total=total, unit=f" {unit}", disable=quiet, **style)
+
+    @staticmethod
+    def print_above(text: str) -> None:
+        """Print a text above the bars of a terminal."""
+        with tqdm.external_write_mode() if sys.stderr.isatty() else nullcontext():
+            print(text)
 
     def advance(self, postfix: str) -> None:
         """Count one more, with what there is to say about it."""

@@ -6,22 +6,16 @@ from activity.text import printable
 
 
 class UserError(Exception):
-    """Something the user can fix; the message names the value and the remedy.
-
-    `about` is the value that the message begins with, a file or a setting. The scripts know which
-    option it came from, and put the option in front.
-    """
-
-    def __init__(self, message: object, about: object = None) -> None:
-        super().__init__(message)
-        self.about = about
+    """Something the user can fix; the message, one line, names the value and the remedy."""
 
 
-def cannot_be_read(path: object, error: OSError, about: object = None) -> UserError:
-    """Make the error for a file that the file system does not give."""
-    return UserError(
-        f"{path} cannot be read ({error.strerror}); name one that can be", about or path
-    )
+class SourceError(UserError):
+    """A video or picture that cannot be read; other ones may be."""
+
+
+def cannot_be_read(path: object, error: OSError, kind: type[UserError] = UserError) -> UserError:
+    """Return the error for a file that the file system does not give."""
+    return kind(f"{path} cannot be read ({error.strerror}); name one that can be")
 
 
 def print_error(kind: str, message: object) -> None:

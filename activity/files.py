@@ -17,7 +17,7 @@ def check_input(path: Path, advice: str) -> None:
     """Raise `UserError` if a file cannot be read; `advice` says what to do where there is none."""
     try:
         if not path.is_file():
-            raise UserError(f"{path} is not a file; {advice}", path)
+            raise UserError(f"{path} is not a file; {advice}")
         path.open("rb").close()
     except OSError as error:
         raise cannot_be_read(path, error) from error
@@ -29,43 +29,23 @@ def check_output(path: Path, endings: Sequence[str] = ()) -> None:
     `endings` are those its name may have, any if there are none.
     """
     if endings and path.suffix.lower() not in endings:
-        *others, last = endings
-        raise UserError(
-            f"{path} ends in {path.suffix or 'nothing'!r}; choose a name ending in "
-            + (f"{', '.join(others)} or {last}" if others else last),
-            path,
-        )
+        choice = " or ".join(filter(None, [", ".join(endings[:-1]), endings[-1]]))
+        ending = path.suffix or "nothing"
+        raise UserError(f"{path} ends in {ending!r}; choose a name ending in {choice}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         if path.is_dir():
-            raise UserError(f"{path} is a folder; name a file in it", path)
+            raise UserError(f"{path} is a folder; name a file in it")
         with suppress(FileNotFoundError):
             _partial(path, path.suffix).lstat()  # its longer name has to be possible, too
         with tempfile.TemporaryFile(dir=path.parent):
             pass
     except (FileExistsError, NotADirectoryError) as error:
-        raise UserError(f"{path} cannot be written: {path.parent} is a file", path) from error
+        file = next(filter(os.path.lexists, path.parents))
+        raise UserError(f"{path} cannot be written: {file} is a file") from error
     except OSError as error:
-        raise UserError(
-            f"{path} cannot be written ({error.strerror}); choose another place", path
-        ) from error
-
-
-def check_empty_folder(folder: Path, name: str) -> None:
-    """Make a folder; raise `UserError` if it holds anything, or a file could not be written there.
-
-    `name` is the longest that a file in it is going to have.
-    """
-    try:
-        is_empty = not folder.is_dir() or next(folder.iterdir(), None) is None
-    except OSError as error:
-        raise cannot_be_read(folder, error) from error
-    if not is_empty:
-        raise UserError(f"{folder} holds files already; name another folder", folder)
-    try:
-        check_output(folder / name)
-    except UserError as error:
-        raise UserError(error, folder) from error
+        fault = f"{path} cannot be written ({error.strerror})"
+        raise UserError(f"{fault}; choose another place") from error
 
 
 def check_distinct(files: Iterable[tuple[str, Path]]) -> None:
@@ -81,7 +61,7 @@ def check_distinct(files: Iterable[tuple[str, Path]]) -> None:
 
 
 @contextmanager
-def written_whole(path: Path, suffix: str | None = None) -> Iterator[Path]:
+def atomic_write(path: Path, suffix: str | None = None) -> Iterator[Path]:
     """Give a path beside `path` to write to, renamed to `path` when the block ends well.
 
     If the block raises, nothing is left and what stood at `path` before is untouched. `suffix`
@@ -95,8 +75,7 @@ def written_whole(path: Path, suffix: str | None = None) -> Iterator[Path]:
     except OSError as error:
         raise UserError(
             f"{path} could not be written ({error.strerror or error}); free some space or choose "
-            "another place",
-            path,
+            "another place"
         ) from error
     finally:
         partial.unlink(missing_ok=True)
@@ -108,5 +87,5 @@ def _partial(path: Path, ending: str) -> Path:
 
 def save_json(record: dict[str, Any], path: Path) -> None:
     """Write a record as readable JSON, with what JSON does not know as text."""
-    with written_whole(path) as partial:
+    with atomic_write(path) as partial:
         partial.write_text(json.dumps(record, indent=2, default=str) + "\n")

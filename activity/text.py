@@ -35,3 +35,21 @@ def natural_order(name: str) -> list[tuple[str, int]]:
     """Return a key that sorts 9.png before 10.png."""
     parts = re.findall(r"(\D*)(\d*)", name)
     return [(text, int(number or -1)) for text, number in parts]
+
+
+FORMULAS = ("=", "+", "-", "@")  # what a spreadsheet takes for the beginning of a formula
+
+
+def spreadsheet_cell(text: str) -> str:
+    """Return a text that no spreadsheet takes for a formula: after an apostrophe, if need be."""
+    return f"'{text}" if text.lstrip("'").startswith(FORMULAS) else text
+
+
+def cell_text(cell: str) -> str:
+    """Return the text of a cell that `spreadsheet_cell` has made."""
+    return cell[1:] if cell[:1] == "'" and cell.lstrip("'").startswith(FORMULAS) else cell
+
+
+def valid_text(name: str) -> str:
+    """Return a file's name as text that can be encoded, which it need not be."""
+    return name.encode(errors="backslashreplace").decode()

@@ -17,14 +17,14 @@ def on_cluster(
 ) -> Generator[Any, None, None]:
     """Yield what workers return for items, as it comes; the first items are begun first.
 
-    There is a worker for each processor core, also of machines that join later. An item whose
+    `make` makes a worker for each processor core, also of machines that join later. An item whose
     worker or machine dies goes to another one, however often. Raises `UserError` if there is no
     cluster, or what a worker raises.
     """
     try:
         from activity.quiet.ray import data, ray
     except ImportError as error:
-        raise UserError("needs Ray; pip install -r requirements-ray.txt", address) from error
+        raise UserError("--ray needs Ray; pip install -r requirements-ray.txt") from error
 
     class RayWorker:
         def __init__(self) -> None:
@@ -33,17 +33,18 @@ def on_cluster(
         def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
             return {"result": pickle.dumps(self._work(pickle.loads(row["item"])))}
 
-    on_sigterm = signal.getsignal(signal.SIGTERM)
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         ray.init(address, logging_level=logging.ERROR, log_to_driver=False)
     except (ConnectionError, RuntimeError, ValueError) as error:
-        fault = f"{address} is no cluster that answers ({one_line(error)})"
-        raise UserError(f"{fault}; start one with 'ray start', or name another", address) from error
-    signal.signal(signal.SIGTERM, on_sigterm)  # which Ray has replaced
+        fault = f"--ray {address} is no cluster that answers ({one_line(error)})"
+        raise UserError(f"{fault}; start one with 'ray start', or name another") from error
+    for number, handler in handlers.items():
+        signal.signal(number, handler)  # which Ray has replaced
     context = data.DataContext.get_current()
     context.enable_progress_bars = False
     context.raise_original_map_exception = True
-    context.execution_no_progress_timeout_s = -1  # half an hour is too little for a long film
+    context.execution_no_progress_timeout_s = -1  # half an hour is too little for a long video
     context.max_consecutive_actor_init_deaths = LOST_AT_START
     rows = [{"item": pickle.dumps(item)} for item in items]
     try:
@@ -53,9 +54,11 @@ def on_cluster(
         for row in blocks.map(RayWorker, compute=workers, num_cpus=1).iter_rows():  # type: ignore[arg-type]
             yield pickle.loads(row["result"])
     except ray.exceptions.RayError as error:
-        if isinstance(error, UserError):  # of a worker, which Ray makes one of its own, too
-            raise
-        what = f"{address} gave the work up ({one_line(error)}); 'ray status' tells how it is"
-        raise UserError(f"{what}, and the same command goes on", address) from error
+        if isinstance(error, UserError):  # of a worker; Ray makes one of its own of it, too
+            fault, *_ = str(error.cause).splitlines()  # type: ignore[attr-defined]
+            raise UserError(fault) from error
+        fault = f"--ray {address} gave the work up ({one_line(error)})"
+        advice = "'ray status' tells how it is, and the same command goes on"
+        raise UserError(f"{fault}; {advice}") from error
     finally:
         ray.shutdown()

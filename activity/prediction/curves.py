@@ -1,12 +1,14 @@
 """The probabilities of a clip over time, thinned for drawing."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 
 from activity.label_file import UNCERTAIN
-from activity.prediction.smoothing import Prediction
-from activity.prediction.summary import Segment
+from activity.prediction.observation import Prediction
+from activity.prediction.output import Clip, Output
+from activity.prediction.result import Segment
 from activity.video.reader import Frame
 
 COLUMNS = 2048  # about twice what a picture has pixels for
@@ -19,46 +21,38 @@ PALETTE = (
 OTHERS = "#a9a9a9"
 
 
-class Curves:
+class Curves(Output):
     """Collects the probabilities of a clip, in the same memory for 5 seconds and for 2 hours.
 
     The clip is kept as columns of equal time, counted from its first frame. When a frame falls
     beyond the last of them, neighbours are merged. Times must not decrease.
     """
 
-    def __init__(self, labels: Sequence[str]) -> None:
-        self.labels = labels
-        shape = (COLUMNS, len(labels))
+    def __init__(self, path: Path, clip: Clip) -> None:
+        super().__init__(path, clip)
+        shape = (COLUMNS, len(self.labels))
         self._lowest, self._highest = np.full(shape, np.inf), np.full(shape, -np.inf)
         self._smoothed = np.zeros(shape)  # sums, as are the times
         self._times, self._counts = np.zeros(COLUMNS), np.zeros(COLUMNS)
         self._begin: float | None = None
-        self._seconds_a_column = FINEST
+        self._seconds_per_column = FINEST
 
     def add(self, frame: Frame, prediction: Prediction) -> None:
-        """Take in one frame."""
+        """Take in a frame."""
         if self._begin is None:
             self._begin = frame.time
-        while (column := int((frame.time - self._begin) / self._seconds_a_column)) >= COLUMNS:
-            self._merge()
+        while (column := int((frame.time - self._begin) / self._seconds_per_column)) >= COLUMNS:
+            extremes = ((self._lowest, np.minimum, np.inf), (self._highest, np.maximum, -np.inf))
+            sums = ((each, np.add, 0.0) for each in (self._smoothed, self._times, self._counts))
+            for values, reduce, empty in (*extremes, *sums):
+                values[: COLUMNS // 2] = reduce(values[0::2], values[1::2])
+                values[COLUMNS // 2 :] = empty
+            self._seconds_per_column *= 2
         np.minimum(self._lowest[column], prediction.raw, out=self._lowest[column])
         np.maximum(self._highest[column], prediction.raw, out=self._highest[column])
         self._smoothed[column] += prediction.smoothed
         self._times[column] += frame.time
         self._counts[column] += 1
-
-    def _merge(self) -> None:
-        half = COLUMNS // 2
-
-        def fold(values: np.ndarray, reduce: np.ufunc, empty: float) -> None:
-            values[:half] = reduce(values[0::2], values[1::2])
-            values[half:] = empty
-
-        fold(self._lowest, np.minimum, np.inf)
-        fold(self._highest, np.maximum, -np.inf)
-        for sums in (self._smoothed, self._times, self._counts):
-            fold(sums, np.add, 0)
-        self._seconds_a_column *= 2
 
     def columns(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         """Return for each used column the time in seconds, and (columns, classes) probabilities.
@@ -66,7 +60,7 @@ class Curves:
         The time is the mean of its frames' times. The probabilities are the lowest and the highest
         of single frames, and the mean of the smoothed ones.
         """
-        used = np.flatnonzero(self._counts)
+        used = self._counts > 0
         counts = self._counts[used]
         smoothed = self._smoothed[used] / counts[:, None]
         return self._times[used] / counts, self._lowest[used], self._highest[used], smoothed

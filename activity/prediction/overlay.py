@@ -5,8 +5,8 @@ from functools import lru_cache
 
 import numpy as np
 
+from activity.prediction.observation import Prediction
 from activity.prediction.settings import Settings
-from activity.prediction.smoothing import Prediction
 from activity.quiet.opencv import cv2
 
 # Text height as a share of the frame's shorter side, and the most of a frame that may be covered.
@@ -20,18 +20,13 @@ WHITE = (255, 255, 255)
 
 
 def draw(
-    picture: np.ndarray, prediction: Prediction, labels: Sequence[str], settings: Settings, top: int
+    picture: np.ndarray, prediction: Prediction, labels: Sequence[str], settings: Settings
 ) -> None:
-    """Draw the label and the `top` most probable classes, in place, on (H, W, 3) uint8 BGR.
-
-    The tutorial's mean goes without saying; any other smoother is named.
-    """
+    """Draw the label and the most probable classes, in place, on (H, W, 3) uint8 BGR."""
     smoothed = prediction.smoothed
-    # Without parentheses, which the font lacks: OpenCV would take the whole word from another one.
-    name = "activity" if settings.smoothing == "mean" else f"activity by {settings.smoothing}"
-    rows = [(f"{name}: {prediction.label}", float(smoothed.max()))]
-    if top > 1:
-        best = smoothed.argsort()[::-1][:top]
+    rows = [(f"{settings.smoother.caption}: {prediction.label}", float(smoothed.max()))]
+    if settings.top > 1:
+        best = smoothed.argsort()[::-1][: settings.top]
         rows += [
             (labels[index], float(smoothed[index]))
             for index in best

@@ -1,25 +1,74 @@
-"""What the labels of a clip depend on, besides the clip and the model."""
+"""What a clip's labels, and the pictures made of them, depend on besides the clip and the model."""
 
-from dataclasses import dataclass
-from typing import Literal
+import argparse
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any, Literal, Self
 
-SMOOTHERS = ("mean", "hmm")  # smoothing.py has them
-LOOK_AHEAD = 5.0  # seconds; what lies further ahead changes no label (docs/smoothing.md)
+from activity.cli import given_settings, real_number, setting, whole_number
+from activity.errors import UserError
+from activity.label_file import UNCERTAIN
+from activity.prediction.smoothers import SMOOTHERS, Smoother
+from activity.prediction.smoothers.mean import Mean
+from activity.video.backends import USUAL_FPS
+
+LONGEST = 10**6  # seconds of a clip
+
+
+def stride(text: str) -> int | str:
+    """Parse a stride."""
+    try:
+        return text if text == "auto" else whole_number(1, 10**6)(text)
+    except argparse.ArgumentTypeError as error:
+        raise argparse.ArgumentTypeError(f"{error}, nor 'auto'") from error
 
 
 @dataclass(frozen=True)
 class Settings:
-    """How a clip is labelled; the JSON report holds these."""
+    """How clips are labelled; reports hold these."""
 
-    smoothing: str = "mean"  # one of SMOOTHERS
-    size: int = 128  # how many predictions the mean is over; 1 for the raw ones
-    # Seconds that "hmm" looks ahead; None for LOOK_AHEAD where a source can be read twice, else 0.
-    delay: float | None = None
-    min_probability: float = 0.0  # below it the label is UNCERTAIN
-    start: float = 0.0  # seconds
-    end: float | None = None  # seconds; None for the end of the clip
-    stride: int | Literal["auto"] = 1  # every so many frames one is classified; about five a second
+    smoother: Smoother = field(default_factory=Mean)
+    min_probability: float = setting(
+        0.0, "--min-probability", type=real_number(0, 1), metavar="P",
+        help=f"label it '{UNCERTAIN}' where the smoothed probability is lower (default: 0)",
+    )  # fmt: skip
+    start: float = setting(
+        0.0, "--start", type=real_number(0, LONGEST), metavar="SECONDS",
+        help="where to begin (default: 0)",
+    )  # fmt: skip
+    end: float | None = setting(
+        None, "--end", type=real_number(0, LONGEST), metavar="SECONDS",
+        help="where to stop (default: the end of the clip)",
+    )  # fmt: skip
+    stride: int | Literal["auto"] = setting(
+        1, "--stride", type=stride, metavar="N|auto",
+        help="classify every Nth frame, or about five per second; those between are written, too "
+        "(default: 1)",
+    )  # fmt: skip
+    fps: float | None = setting(
+        None, "--fps", type=real_number(0.01, 1000), metavar="N",
+        help=f"numbered pictures per second (default: {USUAL_FPS:g})",
+    )  # fmt: skip
+    top: int = setting(
+        1, "--top", type=whole_number(1, 100), metavar="K",
+        help="draw the K most probable classes (default: 1)",
+    )  # fmt: skip
 
-    def smoother(self) -> str:
-        """Return the name of the smoother as reports have it."""
-        return f"mean of {self.size}" if self.smoothing == "mean" else self.smoothing
+    @classmethod
+    def of(cls, options: Mapping[str, Any]) -> Self:
+        """Return those that options ask for, by name; raise `UserError` if they do not agree."""
+        smoother = SMOOTHERS[options["smoothing"]]
+        for other in SMOOTHERS.values():
+            for name, value in given_settings(options, other).items() if other != smoother else ():
+                raise UserError(f"--{name} {value:g} is for --smoothing {other.name}; leave it out")
+        settings = cls(
+            smoother(**given_settings(options, smoother)), **given_settings(options, cls)
+        )
+        if settings.end is not None and settings.end <= settings.start:
+            raise UserError(f"--end {settings.end:g} is not after --start {settings.start:g}")
+        return settings
+
+    def record(self) -> dict[str, Any]:
+        """Return them as they stand in reports."""
+        others = {each.name: getattr(self, each.name) for each in fields(self)[1:]}
+        return {"smoothing": self.smoother.name, **asdict(self.smoother), **others}  # type: ignore[call-overload]

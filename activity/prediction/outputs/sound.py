@@ -5,95 +5,91 @@ import math
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
 from itertools import chain, groupby
+from operator import attrgetter
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from activity.quiet.pyav import av
 from activity.video.backends import Sound
-from activity.video.backends.pyav import demux, open_container
+from activity.video.backends.pyav import Packets, demux, open_container
 
-if TYPE_CHECKING:
-    from av import AudioFrame, AudioStream, Packet
-    from av.container import InputContainer, OutputContainer
-
-# What browsers, phones and editors play in .mp4, and the lowest rate there, in Hz; the rest becomes
-# AAC.
+# What browsers, phones and editors play in .mp4, by its lowest rate in Hz; the rest becomes AAC.
 PLAYED = {"aac": 0, "mp3": 16_000, "opus": 0}
 USUAL_RATE = 48_000  # Hz, for sound at a rate that AAC does not have
 LARGEST_GAP = 0.02  # seconds too few or too many between packets, which nobody hears
+KIND = attrgetter("format.name", "layout.name", "sample_rate")  # of a frame
 AT_ONCE = {"movflags": "faststart"}  # it begins to play before all of it is loaded
 
 
-def join(pieces: Path, film: Path, sound: Sound | None, begin: float, end: float) -> int:
-    """Make a film of its pieces and of the clip's sound; return how many frames it has.
+def join(pieces: Path, video: Path, sound: Sound | None, begin: float, end: float) -> int:
+    """Make a video of its pieces and of the clip's sound; return how many frames it has.
 
     `begin` and `end` are the seconds of the clip between which the pieces were made. Sound that
-    cannot be read, or cannot be in such a film, is left out.
+    cannot be read, or cannot be in such a video, is left out.
     """
     try:
-        return _join(pieces, film, sound, begin, end)
+        with ExitStack() as stack:
+            encoded = stack.enter_context(av.open(pieces.absolute(), "r"))
+            out = stack.enter_context(av.open(video.absolute(), "w", "mp4", AT_ONCE))
+            pictures = encoded.streams.video[0]
+            stream = out.add_stream_from_template(pictures)
+            tracks = [demux(encoded, pictures)]
+            if sound:
+                with suppress(av.FFmpegError, ValueError):
+                    clip = stack.enter_context(open_container(sound.address))
+                    tracks.append(_add_sound(clip, out, sound.origin + begin, sound.origin + end))
+            out.start_encoding()
+            frames = 0
+            timed = ((packet for packet in track if packet.dts is not None) for track in tracks)
+            for packet in heapq.merge(*timed, key=_seconds):
+                if packet.stream is pictures:
+                    packet.stream = stream
+                    frames += 1
+                    out.mux(packet)
+                else:
+                    with suppress(av.FFmpegError):  # it is damaged
+                        out.mux(packet)
+        return frames
     except OSError:  # as of a full disk
         raise
     except av.FFmpegError:
-        return _join(pieces, film, None, begin, end)
+        if sound is None:
+            raise
+        return join(pieces, video, None, begin, end)
 
 
-def _join(pieces: Path, film: Path, sound: Sound | None, begin: float, end: float) -> int:
-    with ExitStack() as stack:
-        encoded = stack.enter_context(av.open(pieces.absolute(), "r"))
-        out = stack.enter_context(av.open(film.absolute(), "w", "mp4", AT_ONCE))
-        pictures = encoded.streams.video[0]
-        video = out.add_stream_from_template(pictures)
-        tracks: list[Iterator[Packet[Any]]] = [demux(encoded, pictures)]
-        if sound:
-            with suppress(av.FFmpegError, ValueError):
-                clip = stack.enter_context(open_container(sound.address))
-                tracks.append(_add_sound(clip, out, sound.origin + begin, sound.origin + end))
-        out.start_encoding()
-        frames = 0
-        timed = ((packet for packet in track if packet.dts is not None) for track in tracks)
-        for packet in heapq.merge(*timed, key=_seconds):
-            if packet.stream is pictures:
-                packet.stream = video
-                frames += 1
-                out.mux(packet)
-            else:
-                with suppress(av.FFmpegError):  # it is damaged
-                    out.mux(packet)
-    return frames
+def _seconds(packet: "av.Packet[Any]") -> float:
+    return float((packet.dts or 0) * packet.time_base)
 
 
 def _add_sound(
-    clip: "InputContainer", out: "OutputContainer", begin: float, end: float
-) -> Iterator["Packet[Any]"]:
-    """Add a track to a film; return its packets, of the sound between two times of the clip."""
+    clip: av.container.InputContainer, out: av.container.OutputContainer, begin: float, end: float
+) -> Packets:
+    """Add a track to a video; return its packets, of the sound between two times of the clip."""
     stream = clip.streams.best("audio")
     if not isinstance(stream, av.AudioStream) or not stream.codec_context:
         raise ValueError("nothing decodes it")
     codec = stream.codec_context
     if codec.sample_rate >= PLAYED.get(codec.codec.canonical_name, math.inf):
-        return _copied(clip, stream, out.add_stream_from_template(stream), begin, end)
+        return _copied(demux(clip, stream), out.add_stream_from_template(stream), begin, end)
     rates = av.Codec("aac", "w").audio_rates or ()
     rate = codec.sample_rate if codec.sample_rate in rates else USUAL_RATE
     layout = "mono" if codec.channels == 1 else "stereo"
-    return _encoded(clip, stream, out.add_stream("aac", rate, layout=layout), begin, end)
+    return _encoded(demux(clip, stream), out.add_stream("aac", rate, layout=layout), begin, end)
 
 
-def _copied(
-    clip: "InputContainer", stream: "AudioStream", track: "AudioStream", begin: float, end: float
-) -> Iterator["Packet[Any]"]:
-    """Yield packets as they are, with their times in the film."""
-    sample = av.rational.AVRational(1, stream.rate)  # the clip may count whole packets only
-    shift = round(begin * stream.rate)
-    last = -math.inf
-    for packet in demux(clip, stream):
+def _copied(packets: Packets, track: av.AudioStream, begin: float, end: float) -> Packets:
+    """Yield packets as they are, with their times in the video."""
+    sample = av.rational.AVRational(1, track.rate)  # the clip may count whole packets only
+    shift, last = round(begin * track.rate), -math.inf
+    for packet in packets:
         packet.rescale_ts(sample)
         if packet.pts is None or packet.dts is None or packet.dts <= last:
             continue
         # One packet more, as the next one needs it to be decoded; the container hides it.
         if packet.pts + 2 * (packet.duration or 0) <= shift:
             continue
-        if packet.pts >= end * stream.rate:
+        if packet.pts >= end * track.rate:
             break
         last = packet.dts
         packet.pts -= shift
@@ -102,13 +98,11 @@ def _copied(
         yield packet
 
 
-def _encoded(
-    clip: "InputContainer", stream: "AudioStream", track: "AudioStream", begin: float, end: float
-) -> Iterator["Packet[Any]"]:
+def _encoded(packets: Packets, track: av.AudioStream, begin: float, end: float) -> Packets:
     """Yield the sound as AAC."""
     done = 0  # samples
     # Broadcasts change between stereo and more channels, and decoders give what they like.
-    for _, alike in groupby(_decoded(clip, stream, end), _kind):
+    for _, alike in groupby(_decoded(packets, end), KIND):
         with suppress(av.FFmpegError, ValueError):  # nobody knows how to mix it
             for frame in _fitted(alike, track, begin, end, done):
                 done += frame.samples
@@ -116,8 +110,8 @@ def _encoded(
     yield from track.encode(None)
 
 
-def _decoded(clip: "InputContainer", stream: "AudioStream", end: float) -> Iterator["AudioFrame"]:
-    for packet in demux(clip, stream):
+def _decoded(packets: Packets, end: float) -> Iterator[av.AudioFrame]:
+    for packet in packets:
         if packet.pts is not None and packet.pts * packet.time_base >= end:
             break
         with suppress(av.FFmpegError):  # it is damaged
@@ -126,13 +120,9 @@ def _decoded(clip: "InputContainer", stream: "AudioStream", end: float) -> Itera
                 yield frame
 
 
-def _kind(frame: "AudioFrame") -> tuple[str, str, int]:
-    return frame.format.name, frame.layout.name, frame.sample_rate
-
-
 def _fitted(
-    frames: Iterator["AudioFrame"], track: "AudioStream", begin: float, end: float, done: int
-) -> Iterator["AudioFrame"]:
+    frames: Iterator[av.AudioFrame], track: av.AudioStream, begin: float, end: float, done: int
+) -> Iterator[av.AudioFrame]:
     """Yield frames of one kind as those of a track that has some samples already."""
     first = next(frames)
     graph = av.filter.Graph()
@@ -156,7 +146,3 @@ def _fitted(
                 ready = graph.pull()
                 assert isinstance(ready, av.AudioFrame)
                 yield ready
-
-
-def _seconds(packet: "Packet[Any]") -> float:
-    return float((packet.dts or 0) * packet.time_base)

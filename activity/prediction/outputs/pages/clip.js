@@ -1,5 +1,5 @@
 // The page of a clip: times in seconds of the clip, probabilities 0..1.
-const film = byId("film"), chart = byId("chart"), labelField = byId("label");
+const video = byId("video"), chart = byId("chart"), labelField = byId("label");
 const length = data.end - data.start, frame = 1 / data.fps;
 const colours = new Map(data.curves.map((curve) => [curve.label, curve.colour]));
 
@@ -141,9 +141,9 @@ function undo() {
   corrected("Taken back.");
 }
 
-// As table.py does it: what a spreadsheet would take for a formula gets an apostrophe.
+// The rule of text.py: what a spreadsheet would take for a formula gets an apostrophe.
 function cell(value) {
-  const safe = /^[=+\-@\t\r\n]/.test(value) ? `'${value}` : value;
+  const safe = /^'*[=+\-@]/.test(value) ? `'${value}` : value;
   return /[",\r\n]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;
 }
 
@@ -212,11 +212,11 @@ function reveal(item) {
 function seek(seconds) {
   show(frameStart(Math.min(Math.max(seconds, data.start), data.end - frame / 2)));
   // To the middle of the frame: its beginning may be rounded to the one before.
-  if (!film.hidden) film.currentTime = Math.max(0, time + frame / 2 - data.film.begin);
+  if (!video.hidden) video.currentTime = Math.max(0, time + frame / 2 - data.video.begin);
 }
 
 function move(frames) {
-  film.pause();
+  video.pause();
   seek(frameStart(time) + frames * frame);
 }
 
@@ -227,9 +227,9 @@ function toSegment(step) {
 }
 
 function follow() {
-  const now = film.currentTime + data.film.begin;
-  if (!film.seeking && film.readyState) show(film.paused ? frameStart(now) : now);
-  if (!film.paused) requestAnimationFrame(follow);
+  const now = video.currentTime + data.video.begin;
+  if (!video.seeking && video.readyState) show(video.paused ? frameStart(now) : now);
+  if (!video.paused) requestAnimationFrame(follow);
 }
 
 // --- What the viewer does ----------------------------------------------------------------------
@@ -252,7 +252,7 @@ byId("segments").addEventListener("click", (event) => {
 });
 let chosenByPointer = false;
 labelField.addEventListener("pointerdown", () => (chosenByPointer = true));
-labelField.addEventListener("focus", () => film.pause());
+labelField.addEventListener("focus", () => video.pause());
 labelField.addEventListener("change", () => {
   relabel();
   // Whoever uses the keyboard may want to go on choosing; others expect the keys to work again.
@@ -267,7 +267,7 @@ byId("undo").addEventListener("click", undo);
 byId("save").addEventListener("click", save);
 
 const KEYS = {
-  " ": () => (film.paused ? film.play() : film.pause()),
+  " ": () => (video.paused ? video.play() : video.pause()),
   ArrowLeft: (event) => move(event.shiftKey ? -Math.round(data.fps) : -1),
   ArrowRight: (event) => move(event.shiftKey ? Math.round(data.fps) : 1),
   Home: () => seek(data.start),
@@ -286,31 +286,31 @@ document.addEventListener("keydown", (event) => {
   KEYS[key](event);
 }, true);
 
-film.addEventListener("play", () => requestAnimationFrame(follow));
-film.addEventListener("timeupdate", () => {
-  if (film.paused) follow();
+video.addEventListener("play", () => requestAnimationFrame(follow));
+video.addEventListener("timeupdate", () => {
+  if (video.paused) follow();
 });
 addEventListener("resize", () => {
   drawAxis();
   show(time);
 });
 
-function withoutFilm(reason) {
-  film.hidden = true;
-  byId("no-film").hidden = false;
-  byId("no-film").textContent = reason;
+function withoutVideo(reason) {
+  video.hidden = true;
+  byId("no-video").hidden = false;
+  byId("no-video").textContent = reason;
 }
 
 chart.setAttribute("aria-valuemin", data.start);
 chart.setAttribute("aria-valuemax", data.end);
 labelField.add(new Option("a new one…"));
 for (const label of [...data.labels, ...segments.map((segment) => segment.label)]) if (!labels.has(label)) offer(label);
-if (data.film) {
-  film.hidden = false;
-  film.addEventListener("error", () => withoutFilm(`This browser cannot play ${data.film.name}; an annotated .mp4 it can. All else is here.`));
-  film.src = data.film.address;
+if (data.video) {
+  video.hidden = false;
+  video.addEventListener("error", () => withoutVideo(`This browser cannot play ${data.video.name}; an annotated .mp4 it can. All else is here.`));
+  video.src = data.video.address;
 } else {
-  withoutFilm("There is no film to play here. All else is.");
+  withoutVideo("There is no video to play here. All else is.");
 }
 drawCurves();
 drawLegend();
