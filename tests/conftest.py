@@ -12,8 +12,9 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from typing import Any
 from unittest.mock import patch
 
 import numpy as np
@@ -24,6 +25,7 @@ from activity import cli
 from activity.prediction.classifier import Classifier
 from activity.quiet.opencv import cv2
 from activity.training import dataset, layout
+from activity.training.bases import BASES, Base
 from activity.video.reader import Frame, VideoReader
 
 # A slow machine is no failure. `make test-all` takes the thorough one.
@@ -40,7 +42,26 @@ TUTORIAL = (
     "--dataset Sports-Type-Classifier/data --model model/activity.model "
     "--label-bin model/lb.pickle --epochs 50"
 )
+# What is trained where the network is not the point: seconds instead of half a minute.
+TINY = ("--base", "tiny", "--views", "0", "-e", "8", "--precision", "float")
 COLOURS = {"football": (40, 160, 40), "tennis": (60, 90, 200), "weight_lifting": (120, 120, 120)}
+
+
+def tiny_network(rgb: Any, _weights: str) -> Any:
+    """Build two convolutions with random weights, always the same: enough to tell colours apart."""
+    from activity.quiet.keras import keras
+
+    maps = keras.layers.Rescaling(1 / 128, -1)(rgb)
+    for filters, seed in ((16, 0), (64, 1)):
+        start = keras.initializers.HeNormal(seed)
+        layer = keras.layers.Conv2D(
+            filters, 3, 2, activation="relu", padding="same", kernel_initializer=start
+        )
+        maps = layer(maps)
+    return maps
+
+
+BASES["tiny"] = Base("Tiny", 32, 24, range(0), tiny_network)
 
 
 def shared(path: str) -> Path:
@@ -59,7 +80,7 @@ def run_script(
     with (
         patch.object(sys, "argv", [script, *map(str, arguments)]),
         patch.dict(os.environ),
-        patch.object(cli, "SECONDS_A_LINE", math.inf),  # or a slow machine would say more
+        patch.object(cli, "SECONDS_PER_LINE", math.inf),  # or a slow machine would say more
         contextlib.chdir(cwd),
         contextlib.redirect_stdout(said),
         contextlib.redirect_stderr(complained),
@@ -67,10 +88,9 @@ def run_script(
     ):
         os.environ.pop("DISPLAY", None)
         cli.run(main)
-    assert isinstance(end.value.code, int)
-    return subprocess.CompletedProcess(
-        [script], end.value.code, said.getvalue(), complained.getvalue()
-    )
+    code = end.value.code
+    assert isinstance(code, int)
+    return subprocess.CompletedProcess([script], code, said.getvalue(), complained.getvalue())
 
 
 def run_process(
@@ -151,17 +171,24 @@ def random_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+def write_video(path: Path, pictures: Iterable[np.ndarray], fps: float = 25.0) -> Path:
+    """Write (H, W, 3) uint8 BGR pictures as Motion JPEG."""
+    pictures, codec = list(pictures), cv2.VideoWriter.fourcc(*"MJPG")
+    height, width = pictures[0].shape[:2]
+    writer = cv2.VideoWriter(str(path), cv2.CAP_FFMPEG, codec, fps, (width, height))
+    assert writer.isOpened()
+    for each in pictures:
+        writer.write(each)
+    writer.release()
+    return path
+
+
 def write_clip(
     path: Path, frames: int = 40, size: tuple[int, int] = (120, 160), fps: float = 25.0
 ) -> Path:
     """Write a clip of constant grey frames; frame i has the grey level 40 + 5 (i mod 40)."""
-    codec = cv2.VideoWriter.fourcc(*"MJPG")
-    writer = cv2.VideoWriter(str(path), cv2.CAP_FFMPEG, codec, fps, (size[1], size[0]))
-    assert writer.isOpened()
-    for index in range(frames):
-        writer.write(np.full((*size, 3), 40 + 5 * (index % 40), np.uint8))
-    writer.release()
-    return path
+    levels = (40 + 5 * (index % 40) for index in range(frames))
+    return write_video(path, (np.full((*size, 3), level, np.uint8) for level in levels), fps)
 
 
 @pytest.fixture(scope="session")
@@ -172,17 +199,14 @@ def classifier() -> Classifier:
 
 @pytest.fixture(scope="session")
 def trained(
-    tmp_path_factory: pytest.TempPathFactory,
-    dataset_folder: Path,
-    random_weights: Path,
+    tmp_path_factory: pytest.TempPathFactory, dataset_folder: Path, random_weights: Path
 ) -> Path:
     """Run the tutorial's first command on the small data set; return the folder with what it wrote.
 
     One of pytest-xdist's workers does it for all, and the others wait.
     """
     common = tmp_path_factory.getbasetemp()
-    if "PYTEST_XDIST_WORKER" in os.environ:
-        common = common.parent
+    common = common.parent if "PYTEST_XDIST_WORKER" in os.environ else common
     folder = common / "trained"
     with (common / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -190,10 +214,8 @@ def trained(
             data = folder / "Sports-Type-Classifier/data"
             data.parent.mkdir(parents=True, exist_ok=True)
             data.symlink_to(dataset_folder)
-            done = run_script(
-                "train.py", *TUTORIAL.split(), "--weights", random_weights, "--views", 1,
-                cwd=folder,
-            )  # fmt: skip
+            options = (*TUTORIAL.split(), "--weights", random_weights, "--views", 1)
+            done = run_script("train.py", *options, cwd=folder)
             assert done.returncode == 0, done.stderr
             (folder / "stderr").write_text(done.stderr)
             (folder / "stdout").write_text(done.stdout)

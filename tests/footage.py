@@ -1,7 +1,7 @@
 """Clips in any codec and container, made with PyAV, whose pictures say which frame they are."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from io import BytesIO
 from pathlib import Path
@@ -9,7 +9,10 @@ from pathlib import Path
 import av
 import av.filter
 import numpy as np
+from av.container import InputContainer, OutputContainer
 from av.video.stream import VideoStream
+
+from activity.video.reader import VideoReader
 
 BLOCKS = (2, 5)  # black and white ones in the upper half of a picture: its number in binary
 
@@ -104,6 +107,32 @@ def _blocks(picture: np.ndarray) -> Iterator[np.ndarray]:
         yield from np.array_split(band, BLOCKS[1], axis=1)
 
 
+def frames_of(reader: VideoReader) -> list[tuple[int, float, int]]:
+    """Return the number of each frame, its time, and the number in its picture."""
+    found = []
+    for frame in reader:
+        found.append((frame.number, round(frame.time, 3), number_of(frame.picture)))
+        reader.recycle(frame)
+    return found
+
+
+def expected(count: int, first: int = 0) -> list[tuple[int, float, int]]:
+    """Return what `read` returns for `count` frames, 25 per second, from one of them on."""
+    return [(number, number / 25, number) for number in range(first, count)]
+
+
+def copy(
+    source: InputContainer, container: OutputContainer, copied: VideoStream, begin: Fraction
+) -> None:
+    """Copy the packets of a video, so that it begins at a time."""
+    for packet in source.demux(stream := source.streams.video[0]):
+        if packet.pts is not None and packet.dts is not None:
+            shift = round(begin / packet.time_base) - (stream.start_time or 0)
+            packet.pts, packet.dts = packet.pts + shift, packet.dts + shift
+            packet.stream = copied
+            container.mux(packet)
+
+
 def trimmed(clip: Path, path: Path, seconds: float) -> None:
     """Cut off the beginning of a clip without encoding it anew, as `ffmpeg -ss … -c copy` does.
 
@@ -113,46 +142,31 @@ def trimmed(clip: Path, path: Path, seconds: float) -> None:
         stream = source.streams.video[0]
         assert stream.time_base is not None
         copied = container.add_stream_from_template(stream)
-        cut = round(seconds / stream.time_base)
-        source.seek(cut, stream=stream)
-        for packet in source.demux(stream):
-            if packet.pts is not None and packet.dts is not None:
-                packet.pts -= cut
-                packet.dts -= cut
-                packet.stream = copied
-                container.mux(packet)
+        source.seek(round(seconds / stream.time_base), stream=stream)
+        copy(source, container, copied, -Fraction(seconds))
 
 
 def joined(path: Path, *clips: Footage) -> None:
     """Write clips of one size and codec one after the other, without encoding them anew."""
-    parts = [path.with_name(f"{number}.ts") for number in range(len(clips))]
     begin = Fraction(0)
     with av.open(path, "w") as container:
         copied = None
-        for part, clip in zip(parts, clips, strict=True):
-            clip.write(part)
+        for number, clip in enumerate(clips):
+            clip.write(part := path.with_name(f"{number}.ts"))
             with av.open(part) as source:
-                stream = source.streams.video[0]
-                copied = copied or container.add_stream_from_template(stream)
-                for packet in source.demux(stream):
-                    if packet.pts is not None and packet.dts is not None:
-                        shift = round(begin / packet.time_base) - (stream.start_time or 0)
-                        packet.pts += shift
-                        packet.dts += shift
-                        packet.stream = copied
-                        container.mux(packet)
+                copied = copied or container.add_stream_from_template(source.streams.video[0])
+                copy(source, container, copied, begin)
             begin += len(clip.numbers) / clip.fps
 
 
 class FieldPairs(Footage):
     """Interlaced H.264 in which each field is a picture of its own, as camcorders make it.
 
-    None of FFmpeg's encoders does, so the bits are put together here: a picture's samples as they
-    are, each field behind a slice header (ITU-T H.264, 7.3).
+    None of FFmpeg's encoders does, so the bits are put together here (ITU-T H.264, 7.3), for the
+    usual size: parameter sets, and each field's samples as they are behind a slice header.
     """
 
     def write(self, path: Path, options: str = "") -> list[float]:
-        """Write it; see there."""
         pictures = [self._coded(number) for number in self.numbers]
         with (
             av.open(BytesIO(b"".join(pictures)), format="h264") as raw,
@@ -162,51 +176,96 @@ class FieldPairs(Footage):
             for place, picture in enumerate(pictures):
                 packet = av.Packet(picture)
                 packet.stream, packet.time_base = stream, 1 / self.fps
-                packet.pts = packet.dts = place
-                packet.duration = 1
+                packet.pts, packet.dts, packet.duration = place, place, 1
                 packet.is_keyframe = True
                 container.mux(packet)
         return [float(place / self.fps) for place in range(len(pictures))]
 
     def _coded(self, number: int) -> bytes:
         height, width = self.size
-        shape = "010" + "0" + _exp_golomb(width // 16 - 1, height // 32 - 1) + "001001"
-        sequence = f"{77:08b}{0:08b}{30:08b}" + _exp_golomb(0, 0, 0, 4) + shape
-        parameters = _unit(0x67, _bytes(sequence)) + _unit(0x68, _bytes("11001110001111001"))
         picture = av.VideoFrame.from_ndarray(drawn(number, self.size, True), "bgr24")
         planes = picture.reformat(format="yuv420p").to_ndarray()
         chroma = planes[height:].reshape(2, height // 2, width // 2)
-        return parameters + b"".join(
-            _field(planes[bottom:height:2], chroma[:, bottom::2], bottom, number % 2)
-            for bottom in (0, 1)
-        )
+        # Neighbouring pictures have different numbers, which stand in the header of the top field.
+        top = "65 8884800a0d00" if number % 2 else "65 8885002834"
+        coded = bytes.fromhex("00000001 674d001ee542a240 00000001 68ce3c80")
+        for first, header in enumerate((top, "61 888602a0d0")):
+            fields = (planes[first:height:2], *chroma[:, first::2])
+            blocks = zip(*map(_blocks_of, fields, (16, 8, 8)), strict=True)
+            samples = bytes.fromhex("0d00").join(map(b"".join, blocks))  # each is uncompressed
+            coded += bytes.fromhex(f"00000001 {header}") + samples + b"\x80"
+        return coded
 
 
-def _field(luma: np.ndarray, chroma: np.ndarray, bottom: int, odd: int) -> bytes:
-    header = _exp_golomb(0, 7, 0) + f"00001{bottom}"
-    header += f"{bottom:08b}0" if bottom else _exp_golomb(odd) + "0000000000"
-    header += _exp_golomb(0, 1)
-    uncompressed = _exp_golomb(25)
-    blocks = zip(_squares(luma, 16), *(_squares(plane, 8) for plane in chroma), strict=True)
-    samples = _bytes(uncompressed).join(b"".join(block) for block in blocks)
-    return _unit(0x61 if bottom else 0x65, _bytes(header + uncompressed) + samples + b"\x80")
+def _blocks_of(plane: np.ndarray, side: int) -> list[bytes]:
+    blocks = plane.reshape(plane.shape[0] // side, side, -1, side).swapaxes(1, 2)
+    return [block.tobytes() for row in blocks for block in row]
 
 
-def _squares(plane: np.ndarray, side: int) -> Iterator[bytes]:
-    for rows in np.split(plane, plane.shape[0] // side):
-        for square in np.split(rows, plane.shape[1] // side, axis=1):
-            yield square.tobytes()
+H265 = "x265-params=log-level=none"
+FIELDS = "flags=+ilme+ildct"
+FAST = "deadline=realtime"
+# Every 1/30 s for two seconds, then every 1/5 s, as a camera does when it gets dark.
+VARIABLE = Footage(
+    numbers=range(70), times=[*(n / 30 for n in range(60)), *(2 + n / 5 for n in range(10))]
+)
+INTERLACED = Footage(options=FIELDS, interlaced=True)
 
 
-def _exp_golomb(*numbers: int) -> str:
-    codes = [f"{number + 1:b}" for number in numbers]
-    return "".join("0" * (len(code) - 1) + code for code in codes)
+def _kinds(table: dict[str, Footage]) -> dict[str, Footage]:
+    return {name: clip for names, clip in table.items() for name in names.split()}
 
 
-def _bytes(bits: str) -> bytes:
-    bits += "0" * (-len(bits) % 8)
-    return int(bits, 2).to_bytes(len(bits) // 8, "big")
-
-
-def _unit(kind: int, content: bytes) -> bytes:
-    return b"\0\0\0\1" + bytes([kind]) + content
+# What OpenCV reads as well.
+ORDINARY = _kinds({
+    "h264.mp4 h264.mov h264.mkv h264_b.avi": Footage(), "h264.avi": Footage(b_frames=0),
+    "every_frame_a_key.mp4": Footage(gop=1, b_frames=0),
+    "one_key.mp4 one_key.mkv": Footage(gop=250), "h265.mp4 h265.mkv": Footage("libx265", H265),
+    "open_gop.mp4": Footage(options="x264-params=open-gop=1"),
+    "mpeg4.avi": Footage("mpeg4", "b=2M", b_frames=0),
+    "mpeg4_b.avi mpeg4.mp4": Footage("mpeg4", "b=2M"),
+    "mjpeg.avi": Footage("mjpeg", pix_fmt="yuvj420p", b_frames=0),
+    "vp8.webm": Footage("libvpx", FAST, b_frames=0),
+    "vp9.webm": Footage("libvpx-vp9", f"{FAST} cpu-used=8", b_frames=0),
+    "variable_rate.webm": replace(VARIABLE, codec="libvpx", options="b=1M", b_frames=0),
+    "variable_rate.mp4 variable_rate.mkv": VARIABLE, "late.mp4 late.mkv": Footage(begin=100),
+    "turned_90.mp4": Footage(turned=90), "turned_180.mov": Footage(turned=180),
+    "turned_270.mkv": Footage(turned=270), "ten_bits.mp4": Footage(pix_fmt="yuv420p10le"),
+    "ten_bits_h265.mkv": Footage("libx265", H265, "yuv420p10le"),
+    "all_colours.mp4": Footage(pix_fmt="yuv444p"), "full_range.mp4": Footage(pix_fmt="yuvj420p"),
+    "prores.mov": Footage("prores_ks", pix_fmt="yuv422p10le", b_frames=0),
+    "grey.mkv": Footage("ffv1", pix_fmt="gray", b_frames=0),
+    "sixteen_bits.mkv": Footage("ffv1", pix_fmt="gray16le", b_frames=0),
+    "alpha.mov": Footage("png", pix_fmt="rgba", b_frames=0),
+    "alpha.webm": Footage("libvpx-vp9", f"{FAST} cpu-used=8", "yuva420p", b_frames=0),
+    "odd.mkv": Footage("ffv1", size=(65, 83), b_frames=0),
+    "odd.mp4": Footage("mpeg4", "b=2M", size=(33, 17)),
+    "nearly_square.mp4": Footage(pixel=Fraction(101, 100)),
+    "hlg.mp4": Footage(pix_fmt="yuv420p10le", colours=(9, 18, 9)),
+    "pq.mkv": Footage(pix_fmt="yuv420p10le", colours=(9, 16, 9)),
+    "p3.mov": Footage(colours=(12, 1, 1)), "bt709.mp4": Footage(colours=(1, 1, 1)),
+    "slow_motion.mp4": Footage(fps=Fraction(239_763, 1000)),
+})  # fmt: skip
+KINDS = ORDINARY | _kinds({
+    "h264.ts": Footage(begin=1.4), "one_key.ts": Footage(gop=250),
+    "open_gop.ts": Footage(options="x264-params=open-gop=1"),
+    "h265.ts": Footage("libx265", H265), "mpeg2.ts mpeg2.mpg": Footage("mpeg2video", "b=2M"),
+    "h264.flv": Footage(begin=100), "flash.flv": Footage("flv", "b=2M", b_frames=0),
+    "wmv2.wmv": Footage("wmv2", "b=2M", b_frames=0),
+    "overflow.ts": Footage(begin=95_443),  # the clock of 33 bits starts anew at 95443.7 s
+    "variable_rate.ts variable_rate.flv": VARIABLE,
+    "variable_rate.wmv": replace(VARIABLE, codec="wmv2", options="b=2M", b_frames=0),
+    "moving.gif": Footage("gif", pix_fmt="rgb8", b_frames=0),
+    "interlaced.mp4": INTERLACED,
+    "interlaced.mkv": replace(INTERLACED, size=(400, 640), numbers=range(12)),
+    "interlaced.ts interlaced.mpg": Footage("mpeg2video", f"{FIELDS} b=4M", interlaced=True),
+    "interlaced.avi": Footage("mpeg4", f"{FIELDS} b=4M", interlaced=True, b_frames=0),
+    "interlaced.mov": Footage("prores_ks", FIELDS, "yuv422p10le", interlaced=True, b_frames=0),
+    "tape.dv": Footage(
+        "dvvideo", size=(576, 720), pixel=Fraction(16, 15), interlaced=True, b_frames=0,
+        numbers=range(8),
+    ),
+    "field_pairs.mts field_pairs.mp4": FieldPairs(interlaced=True),
+    "wide.mkv": Footage(pixel=Fraction(64, 45)), "narrow.mp4": Footage(pixel=Fraction(1, 2)),
+    "colours_nobody_knows.mp4": Footage(colours=(2, 2, 8)),
+})  # fmt: skip

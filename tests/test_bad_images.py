@@ -1,18 +1,18 @@
 """Files in the training folder that are no image, or an unusual one."""
 
 import io
+import itertools
 import os
-import shutil
 import socket
 import struct
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import COLOURS, ROOT, picture, run_script
+from conftest import COLOURS, ROOT, picture, run_process
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
@@ -21,18 +21,18 @@ from activity.errors import UserError
 from activity.quiet.opencv import MAX_IMAGE_PIXELS, cv2
 from activity.training import augmentation, dataset, layout
 from activity.training.annotations import Annotation
-from activity.training.dataset import _scan
 from activity.training.images import decode_image
 
-UNDECODABLE = "is no image of at most 65,000,000 pixels that OpenCV can decode"
+UNDECODABLE = "is no image of at most 65,000,000 pixels that can be decoded"
 RED, GREEN, BLUE = (255, 0, 0), (0, 255, 0), (0, 0, 255)
-FORMATS = (".jpg", ".png", ".gif", ".webp")
+FORMATS = (".jpg", ".png", ".gif", ".webp", ".bmp", ".tiff", ".avif", ".jp2", ".ppm")
 # The smallest square of whole hundreds that is too large.
 TOO_LARGE = 8100
 
 
 def encode(ending: str, image: np.ndarray, *parameters: int) -> bytes:
-    return cv2.imencode(ending, image, parameters)[1].tobytes()
+    encoded: np.ndarray = cv2.imencode(ending, image, parameters)[1]
+    return encoded.tobytes()
 
 
 def saved(image: Image.Image, kind: str, **options: object) -> bytes:
@@ -46,14 +46,19 @@ def decode(encoded: bytes) -> np.ndarray:
     image = decode_image(encoded)
     assert image is not None
     assert image.dtype == np.uint8
-    assert image.ndim == 3
-    assert image.shape[2] == 3
+    assert image.ndim == 3 == image.shape[2]
     return image
+
+
+PICTURE = Image.fromarray(picture("tennis", 0)[..., ::-1])
+ENCODED = {ending: encode(ending, picture("tennis", 0)) for ending in FORMATS}
+# As phones do it, the picture in tiles.
+ENCODED |= {".heic": saved(PICTURE, "HEIF"), ".heif": saved(PICTURE, "HEIF", tile_size=64)}
 
 
 def reason(path: Path) -> str:
     """Return why a file of the class 'tennis' is skipped."""
-    found = _scan([Annotation(path, "tennis")], path.parent)
+    found = dataset._scan([Annotation(path, "tennis")], path.parent)
     assert isinstance(found, str)
     return found
 
@@ -61,10 +66,6 @@ def reason(path: Path) -> str:
 def make_socket(path: Path) -> None:
     with socket.socket(socket.AF_UNIX) as server:
         server.bind(str(path))
-
-
-def leave_alone(_path: Path) -> None:
-    """Make nothing: the file was listed, and is gone."""
 
 
 def make_sparse(path: Path) -> None:
@@ -80,23 +81,22 @@ def make_sparse(path: Path) -> None:
         (lambda path: path.write_text("no image"), UNDECODABLE),
         (lambda path: path.write_bytes(b"\x89PNG\r\n\x1a\n"), UNDECODABLE),
         (make_sparse, "has 1,099,511,627,776 bytes, more than 268,435,456"),
-        (lambda path: path.symlink_to("nowhere"), "No such file or directory"),
-        (lambda path: path.symlink_to(path.name), "Too many levels of symbolic links"),
+        (lambda path: path.symlink_to("nowhere"), "cannot be read (No such file or directory)"),
+        (lambda path: path.symlink_to(path.name), "cannot be read (Too many levels"),
         (lambda path: path.symlink_to("/dev/zero"), "is not a regular file"),
         (os.mkfifo, "is not a regular file"),
         (make_socket, "is not a regular file"),
         (Path.mkdir, "is not a regular file"),
-        (leave_alone, "No such file or directory"),
     ],
     ids=["empty", "text", "signature", "huge", "broken link", "link to itself", "link to a device",
-         "pipe", "socket", "folder", "vanished"],
+         "pipe", "socket", "folder"],
 )  # fmt: skip
 def test_a_file_that_is_no_image_is_skipped_with_the_reason(
     make: Callable[[Path], object], expected: str, tmp_path: Path
 ) -> None:
     path = tmp_path / "x.jpg"
     make(path)
-    assert reason(path) == expected
+    assert reason(path).startswith(expected)
 
 
 @pytest.mark.parametrize("change", [Path.unlink, Path.touch, lambda path: path.write_text("no")])
@@ -108,64 +108,57 @@ def test_a_picture_that_changes_during_the_run_is_an_error_in_one_line(
     (found,) = dataset.load([Annotation(path, "tennis")], tmp_path).pictures
     path.write_bytes(b"")
     change(path)
-    with pytest.raises(UserError, match=r"x\.png' changed during the run \(.+\); start again"):
+    with pytest.raises(UserError, match=r"x\.png .+; it changed during the run, start again"):
         dataset.read_picture(found)
 
 
-def test_a_folder_of_everything_that_can_go_wrong(dataset_folder: Path, tmp_path: Path) -> None:
-    for label in COLOURS:
-        (tmp_path / label).mkdir()
-        for number in range(4):
-            (tmp_path / label / f"{number}").symlink_to(dataset_folder / label / f"{number}.png")
-    folder = tmp_path / "tennis"
+def test_a_folder_of_everything_that_can_go_wrong(folder: Path, tmp_path: Path) -> None:
+    data_folder, folder = folder, folder / "tennis"
     (folder / "x.jpg").mkdir()
-    (folder / "round").symlink_to(tmp_path)
+    (folder / "round").symlink_to(data_folder)
     os.mkfifo(folder / "pipe.jpg")
-    (folder / "empty.jpg").touch()
     names = ["with space.jpg", "with\nnewline.jpg", "not UTF-8 \udcff.jpg"]
-    for number, name in enumerate(names):
-        # A wrong suffix does no harm.
+    for number, name in enumerate(names):  # a wrong suffix does no harm
         (folder / name).write_bytes(encode(".webp", picture("tennis", 100 + number)))
-    files = layout.find_annotations(tmp_path, sorted(COLOURS))
-    (folder / "0").unlink()
+    files = layout.find_annotations(data_folder, sorted(COLOURS))
+    (folder / "0.png").unlink()
     data = dataset.load(files, tmp_path)
-    assert {file.path.name: file.reason for file in data.skipped} == {
-        "0": "No such file or directory",
-        "empty.jpg": "is empty",
-        "pipe.jpg": "is not a regular file",
-    }
-    assert data.counts()["tennis"] == (9, 6, 6)
+    assert data.record()["skipped"] == [
+        {"file": folder / "0.png", "reason": "cannot be read (No such file or directory)"},
+        {"file": folder / "pipe.jpg", "reason": "is not a regular file"},
+    ]
+    assert data.counts()["tennis"] == (20, 18, 18)
     assert set(names) <= {found.path.name for found in data.pictures}
-    assert data.record()["skipped"][1] == {"file": folder / "empty.jpg", "reason": "is empty"}
 
 
-@pytest.mark.parametrize("ending", [*FORMATS, ".bmp", ".tiff", ".avif", ".jp2"])
+@pytest.mark.parametrize("ending", ENCODED)
 def test_a_truncated_image_is_no_image(ending: str) -> None:
     """A part of it never passes for the whole, wherever it is cut."""
-    encoded = encode(ending, picture("tennis", 0))
+    encoded = ENCODED[ending]
     assert decode(encoded).shape == (96, 128, 3)
-    for share in (0.02, 0.3, 0.6, 0.9, 0.99):
+    for share in (0.02, 0.1, 0.3, 0.6, 0.9, 0.99):
         assert decode_image(encoded[: int(len(encoded) * share)]) is None
+    # What follows the end does no harm.
+    assert np.array_equal(decode(encoded + b"more of something else"), decode(encoded))
 
 
 def test_the_script_names_each_bad_image_in_a_line_and_says_nothing_else(
-    dataset_folder: Path, tmp_path: Path
+    folder: Path, tmp_path: Path
 ) -> None:
-    folder = Path(shutil.copytree(dataset_folder, tmp_path / "data"))
-    endings = sorted([*FORMATS, ".avif", ".bmp", ".jp2", ".tiff"])
-    for ending in endings:
-        encoded = encode(ending, picture("tennis", 0))
+    for ending, encoded in ENCODED.items():
         (folder / "tennis" / f"cut{ending}").write_bytes(encoded[: len(encoded) // 2])
-    done = run_script("train.py", "-d", "data", "--strict", "--weights", __file__, cwd=tmp_path)
+    (folder / "tennis" / "huge.gif").write_bytes(gif_that_claims(10_000))
+    done = run_process("train.py", "-d", "data", "--strict", "--weights", __file__, cwd=tmp_path)
     assert [line for line in done.stdout.splitlines() if line.startswith("skipped ")] == [
-        f"skipped 'data/tennis/cut{ending}': {UNDECODABLE}" for ending in endings
+        f"skipped 'data/tennis/{name}': {UNDECODABLE}"
+        for name in [*(f"cut{ending}" for ending in sorted(ENCODED)), "huge.gif"]
     ]
     assert done.stderr.splitlines() == [
-        "error: 8 files cannot be decoded (--strict); remove what is named above"
+        "error: 12 files cannot be decoded (--strict); remove what is named above"
     ]
 
 
-@pytest.mark.parametrize("ending", [*FORMATS, ".bmp", ".tiff", ".jp2"])
+@pytest.mark.parametrize("ending", [each for each in FORMATS if each not in (".avif", ".ppm")])
 def test_an_image_with_too_many_pixels_is_not_decoded(ending: str, tmp_path: Path) -> None:
     """It is whole, so nothing but the limit stops it, and most are small files."""
     image = np.zeros((TOO_LARGE, TOO_LARGE, 3 if ending == ".gif" else 1), np.uint8)
@@ -176,8 +169,6 @@ def test_an_image_with_too_many_pixels_is_not_decoded(ending: str, tmp_path: Pat
 
 def megabytes_to_decode(path: Path) -> int:
     """Decode a file in a process of its own, and return by how much its peak memory grew."""
-    if not Path("/proc/self/status").exists():
-        pytest.skip("needs Linux' /proc")
     # The usual ru_maxrss would begin with that of the process that starts this one.
     program = (
         "import re, sys; from pathlib import Path\n"
@@ -188,74 +179,60 @@ def megabytes_to_decode(path: Path) -> int:
         "decode_image(encoded)\n"
         "print((peak() - before) // 1024)"
     )
-    command = [sys.executable, "-c", program, str(path)]
-    return int(subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout)
+    return int(subprocess.check_output([sys.executable, "-c", program, path], cwd=ROOT))
 
 
-def claim(encoded: bytes, layout: str, side: int, claimed: int) -> bytes:
+def gif_that_claims(side: int) -> bytes:
     """Write another size into the header of a square image."""
-    height_and_width = struct.pack(layout, side, side)
-    assert height_and_width in encoded
-    return encoded.replace(height_and_width, struct.pack(layout, claimed, claimed))
+    encoded = encode(".gif", np.zeros((251, 251, 3), np.uint8))
+    return encoded.replace(struct.pack("<HH", 251, 251), struct.pack("<HH", side, side))
 
 
-def test_a_header_that_claims_a_huge_image_takes_no_memory(tmp_path: Path) -> None:
-    path = tmp_path / "x.gif"
-    path.write_bytes(
-        claim(encode(".gif", np.zeros((251, 251, 3), np.uint8)), "<HH", 251, TOO_LARGE)
-    )
-    assert megabytes_to_decode(path) < 30
-
-
-def test_a_chunk_that_claims_gigabytes_takes_no_memory(tmp_path: Path) -> None:
-    """One flipped bit in a PNG is enough."""
+def png_with_a_flipped_bit() -> bytes:
+    """Claim gigabytes for a chunk."""
     encoded = bytearray(encode(".png", picture("tennis", 0)))
     encoded[encoded.index(b"IDAT") - 4] ^= 0x40
-    path = tmp_path / "x.png"
-    path.write_bytes(encoded)
-    assert megabytes_to_decode(path) < 30
-
-
-def test_what_follows_the_end_of_a_png_does_no_harm() -> None:
-    encoded = encode(".png", picture("tennis", 0))
-    assert np.array_equal(decode(encoded + b"more"), decode(encoded))
-
-
-def test_the_largest_image_that_is_accepted_takes_bounded_memory(tmp_path: Path) -> None:
-    path = tmp_path / "x.png"
-    path.write_bytes(encode(".png", np.zeros((8000, 8000, 3), np.uint8)))
-    assert 8000**2 < MAX_IMAGE_PIXELS < TOO_LARGE**2
-    assert 300 < megabytes_to_decode(path) < 450
-
-
-def red(mode: str) -> Image.Image:
-    return Image.new("RGB", (7, 5), RED).convert(mode)
+    return bytes(encoded)
 
 
 @pytest.mark.parametrize(
-    ("encoded", "colour"),
-    [
-        (saved(red("CMYK"), "JPEG"), RED),
-        (saved(red("P"), "PNG"), RED),
-        (saved(red("L"), "PNG"), (76, 76, 76)),
-        (saved(red("1"), "PNG"), (0, 0, 0)),
-        (encode(".png", np.full((5, 7, 3), 40_000, np.uint16)), (156, 156, 156)),
-        (encode(".png", np.full((5, 7), 40_000, np.uint16)), (156, 156, 156)),
-        (encode(".tiff", np.full((5, 7, 3), 40_000, np.uint16)), (156, 156, 156)),
-    ],
-    ids=["CMYK", "palette", "grey", "two colours", "16 bits", "grey, 16 bits", "TIFF, 16 bits"],
+    ("encoded", "least", "most"),
+    [(gif_that_claims(TOO_LARGE), 0, 30), (png_with_a_flipped_bit(), 0, 30),
+     (encode(".png", np.zeros((8000, 8000, 3), np.uint8)), 300, 750)],
+    ids=["a huge header", "a huge chunk", "the largest that is accepted"],
+)  # fmt: skip
+def test_decoding_takes_bounded_memory(
+    encoded: bytes, least: int, most: int, tmp_path: Path
+) -> None:
+    assert 8000**2 < MAX_IMAGE_PIXELS < TOO_LARGE**2
+    (tmp_path / "x").write_bytes(encoded)
+    assert least <= megabytes_to_decode(tmp_path / "x") < most
+
+
+@pytest.mark.parametrize(
+    ("mode", "kind", "colour"),
+    [("CMYK", "JPEG", RED), ("P", "PNG", RED), ("L", "PNG", [76] * 3), ("1", "PNG", [0] * 3)],
 )
-def test_unusual_kinds_of_pixels_become_rgb(encoded: bytes, colour: tuple[int, ...]) -> None:
-    assert decode(encoded).shape == (5, 7, 3)
-    assert decode(encoded)[2, 3].tolist() == pytest.approx(colour, abs=2)
+def test_unusual_kinds_of_pixels_become_rgb(mode: str, kind: str, colour: Sequence[int]) -> None:
+    image = decode(saved(Image.new("RGB", (7, 5), RED).convert(mode), kind))
+    assert image.shape == (5, 7, 3)
+    assert image[2, 3].tolist() == pytest.approx(colour, abs=2)
 
 
-@pytest.mark.parametrize("kind", ["PNG", "WEBP"])
-def test_white_shows_through(kind: str) -> None:
+@pytest.mark.parametrize(
+    ("ending", "shape"), [(".png", (5, 7, 3)), (".png", (5, 7)), (".tiff", (5, 7, 3))]
+)
+def test_16_bits_become_8(ending: str, shape: tuple[int, ...]) -> None:
+    image = decode(encode(ending, np.full(shape, 40_000, np.uint16)))
+    assert np.array_equal(image, np.full((5, 7, 3), 156))
+
+
+@pytest.mark.parametrize(("kind", "options"), [("PNG", {}), ("WEBP", {"lossless": True})])
+def test_white_shows_through(kind: str, options: dict[str, object]) -> None:
     image = Image.new("RGBA", (3, 1), (0, 0, 0, 0))
     image.putpixel((1, 0), (100, 0, 200, 128))
     image.putpixel((2, 0), (10, 20, 30, 255))
-    pixels = decode(saved(image, kind, **({"lossless": True} if kind == "WEBP" else {})))[0]
+    pixels = decode(saved(image, kind, **options))[0]
     assert pixels.tolist() == [[255, 255, 255], [177, 127, 227], [10, 20, 30]]
 
 
@@ -267,22 +244,18 @@ def test_white_shows_through_a_colour_of_the_palette(kind: str) -> None:
     assert decode(saved(image, kind, transparency=0))[0].tolist() == [[255] * 3, list(RED)]
 
 
-@pytest.mark.parametrize("ending", [*FORMATS, ".bmp", ".tiff", ".avif", ".jp2"])
-@pytest.mark.parametrize("channels", [1, 3])
-def test_opaque_images_are_what_opencv_decodes(ending: str, channels: int) -> None:
-    image = picture("tennis", 0)[..., :channels] if ending != ".gif" else picture("tennis", 0)
-    encoded = encode(ending, image)
-    expected = cv2.imdecode(np.frombuffer(encoded, np.uint8), cv2.IMREAD_COLOR_RGB)
-    assert expected is not None
-    assert np.array_equal(decode(encoded), expected)
+@pytest.mark.parametrize("ending", FORMATS)
+def test_opaque_images_are_what_opencv_decodes(ending: str) -> None:
+    grey = [] if ending in (".gif", ".ppm") else [encode(ending, picture("tennis", 0)[..., :1])]
+    for encoded in (ENCODED[ending], *grey):
+        expected = cv2.imdecode(np.frombuffer(encoded, np.uint8), cv2.IMREAD_COLOR_RGB)
+        assert expected is not None
+        assert np.array_equal(decode(encoded), expected)
 
 
 @pytest.mark.parametrize(
     ("kind", "mode"),
-    [
-        ("JPEG", "RGB"),
-        *((kind, mode) for kind in ("PNG", "WEBP", "TIFF") for mode in ("RGB", "RGBA")),
-    ],
+    [("JPEG", "RGB"), *itertools.product(("PNG", "WEBP", "TIFF"), ("RGB", "RGBA"))],
 )
 def test_images_are_turned_as_their_exif_orientation_says(kind: str, mode: str) -> None:
     image = Image.new(mode, (32, 16), BLUE)
@@ -308,53 +281,25 @@ def test_images_a_pixel_wide_are_used_as_they_are(shape: tuple[int, int], tmp_pa
     path = tmp_path / "x.png"
     path.write_bytes(encode(".png", np.full((*shape, 3), 9, np.uint8)))
     (found,) = dataset.load([Annotation(path, "tennis")], tmp_path).pictures
-    image = dataset.read_picture(found)
-    for rule in ("crop", "squash"):
-        for index in range(3):
-            view = augmentation.view(image, index, rule, 32, [0])
-            assert view.shape == (32, 32, 3)
-            assert (view == 9).all()
+    for rule, index in itertools.product(("crop", "squash"), range(3)):
+        view = augmentation.view(dataset.read_picture(found), index, rule, 32, [0])
+        assert np.array_equal(view, np.full((32, 32, 3), 9))
 
 
-@given(
-    st.sampled_from([encode(ending, picture("tennis", 0, (24, 32))) for ending in FORMATS]),
-    st.lists(
-        st.tuples(
-            st.sampled_from(["flip", "insert", "truncate"]),
-            st.floats(0, 1) | st.floats(0, 0.05),
-            st.binary(min_size=1, max_size=8),
-        ),
-        min_size=1,
-        max_size=8,
-    ),
+DAMAGES = st.tuples(
+    st.sampled_from(["replace", "insert", "truncate"]),
+    st.floats(0, 1) | st.floats(0, 0.05),
+    st.binary(min_size=1, max_size=8),
 )
+
+
+@given(st.sampled_from(list(ENCODED.values())), st.lists(DAMAGES, min_size=1, max_size=8))
 def test_a_damaged_image_is_decoded_or_not(
     encoded: bytes, damages: list[tuple[str, float, bytes]]
 ) -> None:
     for kind, share, data in damages:
-        place = int(len(encoded) * share)
-        tail = {
-            "flip": bytes(a ^ b for a, b in zip(data, encoded[place:], strict=False))
-            + encoded[place + len(data) :],
-            "insert": data + encoded[place:],
-            "truncate": b"",
-        }[kind]
-        encoded = encoded[:place] + tail
-    image = decode_image(encoded)
-    assert image is None or (image.ndim == 3 and image.shape[2] == 3 and image.dtype == np.uint8)
-
-
-def test_a_cycle_of_folders_is_no_endless_search(tmp_path: Path, dataset_folder: Path) -> None:
-    folder = Path(shutil.copytree(dataset_folder, tmp_path / "data"))
-    for label in COLOURS:
-        (folder / label / "up").symlink_to(folder)
-    assert len(layout.find_annotations(folder, ["all"])) == 48
-
-
-def test_a_class_cannot_have_a_name_that_moves_the_cursor(
-    tmp_path: Path, dataset_folder: Path
-) -> None:
-    folder = Path(shutil.copytree(dataset_folder, tmp_path / "data"))
-    (folder / "tennis").rename(folder / "b\x1b[2J")
-    with pytest.raises(UserError, match=r"'b\\x1b\[2J', holds a control character; rename"):
-        layout.find_annotations(folder, ["all"])
+        head, tail = encoded[: int(len(encoded) * share)], encoded[int(len(encoded) * share) :]
+        after = {"replace": data + tail[len(data) :], "insert": data + tail, "truncate": b""}
+        encoded = head + after[kind]
+    if decode_image(encoded) is not None:
+        decode(encoded)

@@ -3,18 +3,16 @@ import contextlib
 import os
 import pty
 import re
-import subprocess
 import sys
 import termios
 import time
-from pathlib import Path
 
 import pytest
-from conftest import ROOT
 from hypothesis import given
 from hypothesis import strategies as st
 
 from activity import cli
+from activity.errors import UserError
 from activity.text import printable
 
 
@@ -60,7 +58,7 @@ def advance(total: int | None) -> None:
 def test_progress_is_plain_lines_in_a_log(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(cli, "SECONDS_A_LINE", 0.05)
+    monkeypatch.setattr(cli, "SECONDS_PER_LINE", 0.05)
     advance(10)
     known = capsys.readouterr().err.splitlines()
     advance(None)
@@ -70,7 +68,7 @@ def test_progress_is_plain_lines_in_a_log(
     assert re.match(r"clip: 100%\| 10/10 frames \[00:\d\d<00:00, ", known[-1])
     assert known[-1].endswith(" frames/s, tennis]")
     assert re.match(r"clip: 10 frames \[00:\d\d, ", unknown[-1])
-    monkeypatch.setattr(cli, "SECONDS_A_LINE", 1000)
+    monkeypatch.setattr(cli, "SECONDS_PER_LINE", 1000)
     advance(10)
     assert capsys.readouterr().err == ""
 
@@ -95,21 +93,14 @@ def test_progress_is_a_bar_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> Non
 def test_quiet_progress_says_nothing(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(cli, "SECONDS_A_LINE", 0)
+    monkeypatch.setattr(cli, "SECONDS_PER_LINE", 0)
     with cli.Progress(3, "frames", quiet=True) as progress:
         progress.update()
     assert capsys.readouterr().err == ""
 
 
-@pytest.mark.parametrize("arguments", [["train.py", "-d", "."], ["predict_video.py", "--help"]])
-def test_a_machine_without_what_opencv_needs(tmp_path: Path, arguments: list[str]) -> None:
-    reason = "libGL.so.1: cannot open shared object file"
-    (tmp_path / "cv2.py").write_text(f"raise ImportError({reason!r})")
-    done = subprocess.run(
-        [sys.executable, ROOT / arguments[0], *arguments[1:]],
-        cwd=tmp_path, env=os.environ | {"PYTHONPATH": str(tmp_path)},
-        capture_output=True, text=True,
-    )  # fmt: skip
-    assert done.returncode == 1
-    assert done.stderr.startswith(f"error: OpenCV cannot be loaded ({reason}); install ")
-    assert done.stderr.count("\n") == 1
+def test_the_option_stands_in_front_of_what_is_wrong_with_its_value() -> None:
+    with pytest.raises(UserError, match=r"^--model m\.xml is not a file$"), cli.option("--model"):
+        raise UserError("m.xml is not a file")
+    with pytest.raises(OSError, match="disk"), cli.option("--model"):
+        raise OSError("disk")

@@ -5,13 +5,10 @@
 
 import contextlib
 import json
-import multiprocessing
 import os
 import pickle
 import random
-import re
 import resource
-import signal
 import sqlite3
 import subprocess
 import sys
@@ -19,62 +16,47 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from fractions import Fraction
 from io import BytesIO
 from pathlib import Path
 from typing import Any
-from unittest.mock import patch
 
 import av
 import numpy as np
 import pytest
-from conftest import (
-    BUNDLED,
-    ROOT,
-    frame,
-    frames,
-    rows,
-    run_process,
-    wait_for,
-    without_progress,
-    write_clip,
-)
+from conftest import BUNDLED, ROOT, frame, frames, rows, run_process, without_progress, write_clip
+from labelled import PLAIN, PREDICTION, clip_of, prediction
+from labelled import write as write_output
 from test_sound import Clip
 
 from activity.errors import UserError
 from activity.files import save_json
 from activity.label_file import load_labels, save_labels
 from activity.model_file import (
-    ModelCard,
+    ModelMetadata,
     load_model,
     load_openvino_model,
     save_model,
     save_openvino_model,
 )
-from activity.prediction import sound
-from activity.prediction import writer as writer_module
-from activity.prediction.curves import Curves
-from activity.prediction.page import Index
-from activity.prediction.smoothing import Prediction
-from activity.prediction.sound import join
-from activity.prediction.summary import ClipSummary
-from activity.prediction.table import frame_table
-from activity.prediction.timeline import save_timeline
-from activity.prediction.writer import video_writer
+from activity.prediction.outputs import video as video_module
+from activity.prediction.outputs.frames import FrameTable
+from activity.prediction.outputs.page import Index
+from activity.prediction.outputs.sound import join
+from activity.prediction.outputs.timeline import Timeline
+from activity.prediction.outputs.video import Video
+from activity.prediction.result import Result
 from activity.quiet.opencv import cv2
 from activity.training.dataset import Picture
 from activity.training.evaluation import save_plot
 from activity.training.mistakes import Mistake, save_contact_sheet
 from activity.video.backends import Format, Sound
-from activity.video.backends.pyav import demux
 from activity.video.reader import Frame
 
 KILLS = int(os.environ.get("KILLS", "3"))
-CARD = ModelCard(("a", "b"), "crop", 3)
+METADATA = ModelMetadata(("a", "b"), "crop", 3)
 NOISE = np.random.default_rng(0).integers(0, 256, (240, 320, 3), np.uint8)
 BLACK = np.zeros((48, 64, 3), np.uint8)
-PLAIN = Format(25.0, 25.0, Fraction(1, 12_800))
-PREDICTION = Prediction("a", "a", np.ones(1), np.ones(1))
+BOTH = ("a", "b")
 
 
 @contextmanager
@@ -101,7 +83,7 @@ def write_keras_model(path: Path) -> None:
 
     inputs = keras.Input((100,))
     model = keras.Model(inputs, keras.layers.Dense(100)(inputs))
-    save_model(model, path, CARD)
+    save_model(model, path, METADATA)
 
 
 def write_openvino_model(path: Path) -> None:
@@ -112,45 +94,39 @@ def write_openvino_model(path: Path) -> None:
     numbers = ops.parameter([1, 10_000], ov.Type.f32)
     weights = np.arange(10_000, dtype=np.float32)
     model = ov.Model([ops.multiply(numbers, weights)], [numbers])
-    save_openvino_model(model, path, CARD)
+    save_openvino_model(model, path, METADATA)
 
 
 def write_plot(path: Path) -> None:
     names = ("loss", "accuracy", "val_loss", "val_accuracy")
-    picture = Picture(Path("a.png"), "a", "", 0)
-    save_plot({name: [0.5, 0.4] for name in names}, [picture], np.eye(1), ["a"], path)
+    save_plot({name: [0.5, 0.4] for name in names}, np.eye(1), np.zeros(1, int), path)
 
 
 def write_contact_sheet(path: Path) -> None:
     picture = Picture(ROOT / "docs" / "speed.png", "a", "", 0)
-    save_contact_sheet([Mistake(picture, "b", 0.9, tested=True)], CARD, path)
+    save_contact_sheet([Mistake(picture, "b", 0.9, tested=True)], METADATA, path)
 
 
 def write_timeline(path: Path) -> None:
-    timeline, summary = Curves(["a", "b"]), ClipSummary(["a", "b"], 25.0, "mean of 128")
-    row = np.array([0.7, 0.3])
-    for output in (timeline, summary):
-        output.add(frame(0), Prediction("a", "a", row, row))
-    save_timeline(path, "clip", timeline, summary.segments, "mean of 128")
+    write_output(Timeline, path, clip_of(BOTH), [(frame(0), prediction(BOTH, [0.7, 0.3]))])
 
 
 def write_index(path: Path) -> None:
-    index = Index(path, ["a", "b"])
-    index.fail("clip", "no clip")
-    index.save()
+    index = Index(path, BOTH)
+    index.add("clip", Result("clip", error="no clip"), path)
+    index.finish()
 
 
 def write_table(path: Path) -> None:
-    row = np.array([0.7, 0.3])
-    with frame_table(path, ["a", "b"], "mean of 128") as table:
-        for number in range(100):
-            table.add(frame(number), Prediction("a", "a", row, row))
+    shown = prediction(BOTH, [0.7, 0.3])
+    write_output(FrameTable, path, clip_of(BOTH), ((frame(number), shown) for number in range(100)))
 
 
-def write_video(path: Path, format: Format = PLAIN, picture: np.ndarray = NOISE) -> None:
-    with video_writer(path, format) as writer:
-        for number in range(20):
-            writer.add(Frame(number, number / 25, picture), PREDICTION)
+def write_video(
+    path: Path, format: Format = PLAIN, picture: np.ndarray = NOISE, count: int = 20
+) -> None:
+    shown = (Frame(number, number / 25, picture) for number in range(count))
+    write_output(Video, path, clip_of("a", format=format), ((each, PREDICTION) for each in shown))
 
 
 @pytest.mark.parametrize(
@@ -215,26 +191,31 @@ def test_a_disk_that_gets_full_at_any_moment_of_a_film(
     assert path.read_bytes() == whole
 
 
+def error_on_a_full_disk(size: int, folder: Path, *command: object) -> str:
+    """Run a script where no file may be larger; return its only line of error."""
+    done = subprocess.run(
+        [sys.executable, *map(str, command)], cwd=folder, capture_output=True, text=True,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (size, size)),
+    )  # fmt: skip
+    assert done.returncode == 1
+    said = without_progress(done.stderr)
+    assert said.startswith("error: ")
+    assert said.count("\n") == 1
+    return said
+
+
 @pytest.mark.parametrize("video", ["v.avi", "v.mp4"])
 @pytest.mark.parametrize("size", [1_000, 50_000])
 def test_prediction_on_a_full_disk(tmp_path: Path, size: int, video: str) -> None:
     """The table fails first, or the video once its frames are counted."""
     clip = write_clip(tmp_path / "clip.avi", frames=200)
     (tmp_path / "out").mkdir()
-    done = subprocess.run(
-        [
-            sys.executable, ROOT / "predict_video.py", *BUNDLED, "-i", clip, "--no-preview",
-            "-o", f"out/{video}",
-            "--csv", "out/t.csv", "--json", "out/r.json", "--timeline", "out/t.png",
-            "--page", "out/p.html",
-        ],
-        cwd=tmp_path, capture_output=True, text=True,
-        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (size, size)),
+    said = error_on_a_full_disk(
+        size, tmp_path, ROOT / "predict_video.py", *BUNDLED, "-i", clip, "--no-preview",
+        "-o", f"out/{video}", "--csv", "out/t.csv", "--json", "out/r.json",
+        "--timeline", "out/t.png", "--page", "out/p.html",
     )  # fmt: skip
-    assert done.returncode == 1
-    said = without_progress(done.stderr)
-    assert re.match(r"error: --(output|csv|json|timeline|page) out/", said)
-    assert said.count("\n") == 1
+    assert said.startswith("error: out/")
     written = {path.name for path in (tmp_path / "out").iterdir()}
     assert written <= {"t.csv"}  # which is whole, if it is there
     if written:
@@ -246,19 +227,11 @@ def test_prediction_on_a_full_disk(tmp_path: Path, size: int, video: str) -> Non
 def test_training_on_a_full_disk(
     dataset_folder: Path, random_weights: Path, tmp_path: Path, size: int, named: str
 ) -> None:
-    done = subprocess.run(
-        [
-            sys.executable, ROOT / "train.py", "-d", dataset_folder, "--views", "0", "-e", "2",
-            "--weights", random_weights,
-        ],
-        cwd=tmp_path, capture_output=True, text=True,
-        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (size, size)),
+    said = error_on_a_full_disk(
+        size, tmp_path, ROOT / "train.py", "-d", dataset_folder, "--views", 0, "-e", 2,
+        "--base", "resnet50", "--weights", random_weights,
     )  # fmt: skip
-    assert done.returncode == 1
-    said = without_progress(done.stderr)
-    assert said.startswith("error: ")
     assert named in said
-    assert said.count("\n") == 1
     require_whole(tmp_path)
 
 
@@ -294,17 +267,32 @@ def features(path: Path) -> dict[bytes, bytes]:
     return found
 
 
-def killed(command: list[object], folder: Path, seconds: float) -> bool:
-    """Start a process, kill it after so many seconds, and tell whether it was still running."""
-    process = subprocess.Popen(
-        [str(word) for word in command], cwd=folder,
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-    )  # fmt: skip
-    time.sleep(seconds)
-    running = process.poll() is None
-    process.send_signal(signal.SIGKILL)
-    process.wait()
-    return running
+def killed(folder: Path, script: str, *arguments: object) -> Iterator[Path]:
+    """Kill runs of a script in a folder at random moments; yield it whenever one was hit.
+
+    Before, the script runs undisturbed in another folder; in the end it does so here.
+    """
+    for name in ("undisturbed", "killed"):
+        (folder / name).mkdir()
+    started = time.monotonic()
+    done = run_process(script, *arguments, cwd=folder / "undisturbed")
+    seconds = time.monotonic() - started
+    assert done.returncode == 0, done.stderr
+    moment = random.Random(0)
+    hit = 0
+    while hit < KILLS:
+        with subprocess.Popen(
+            [sys.executable, str(ROOT / script), *map(str, arguments)], cwd=folder / "killed",
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        ) as process:  # fmt: skip
+            time.sleep(moment.uniform(0, seconds))
+            hit += process.poll() is None
+            process.kill()
+        require_whole(folder / "killed")
+        yield folder / "killed"
+    done = run_process(script, *arguments, cwd=folder / "killed")
+    assert done.returncode == 0, done.stderr
+    (folder / "stdout").write_text(done.stdout)
 
 
 @pytest.mark.slow
@@ -313,32 +301,42 @@ def test_killed_predictions_leave_nothing_under_a_final_name(
     tmp_path: Path, video: str, begun: int
 ) -> None:
     clip = write_clip(tmp_path / "clip.avi", frames=400)
-    command = [*BUNDLED, "-i", clip, "--no-preview", "--overwrite"]
-    outputs = ["-o", video, "--csv", "t.csv", "--json", "r.json"]
-    outputs += ["--timeline", "t.png", "--page", "p.html"]
-    (tmp_path / "undisturbed").mkdir()
-    started = time.monotonic()
-    done = run_process("predict_video.py", *command, *outputs, cwd=tmp_path / "undisturbed")
-    seconds = time.monotonic() - started
-    assert done.returncode == 0, done.stderr
-
-    moment = random.Random(0)
-    hit = 0
-    folder = tmp_path / "killed"
-    folder.mkdir()
-    script = [sys.executable, ROOT / "predict_video.py", *command, *outputs]
-    while hit < KILLS:
-        hit += killed(script, folder, moment.uniform(0, seconds))
-        require_whole(folder)
-    # The frames that were written before a kill can be had: an .avi needs no index to be read, and
-    # an .mp4 is in pieces.
-    partials = [path for path in folder.glob(".v.*.partial.*") if path.stat().st_size > begun]
-    assert all(len(frames(path)) >= 50 for path in partials)
-    done = run_process("predict_video.py", *command, *outputs, cwd=folder)
-    assert done.returncode == 0, done.stderr
+    for folder in killed(
+        tmp_path, "predict_video.py", *BUNDLED, "-i", clip, "--no-preview", "--overwrite",
+        "-o", video, "--csv", "t.csv", "--json", "r.json", "--timeline", "t.png",
+        "--page", "p.html",
+    ):  # fmt: skip
+        # The frames that were written before a kill can be had: an .avi needs no index to be read,
+        # and an .mp4 is in pieces.
+        partials = [path for path in folder.glob(".v.*.partial.*") if path.stat().st_size > begun]
+        assert all(len(frames(path)) >= 50 for path in partials)
     for name in ("t.csv", "r.json"):
         assert (folder / name).read_text() == (tmp_path / "undisturbed" / name).read_text()
     assert len(frames(folder / video)) == 400
+
+
+@pytest.mark.slow
+def test_killed_trainings_go_on_from_what_they_had(
+    dataset_folder: Path, random_weights: Path, tmp_path: Path
+) -> None:
+    cached: dict[bytes, bytes] = {}
+    for folder in killed(
+        tmp_path, "train.py", "-d", dataset_folder, "--base", "resnet50",
+        "--weights", random_weights, "--views", 1, "-e", 2, "--errors", "errors.png",
+    ):  # fmt: skip
+        if (folder / ".cache/features.sqlite").exists():
+            now = features(folder / ".cache/features.sqlite")
+            assert now.items() >= cached.items()  # nothing that was computed is lost
+            cached = now
+    undisturbed = features(tmp_path / "undisturbed/.cache/features.sqlite")
+    assert f", {len(undisturbed) - len(cached)} to compute" in (tmp_path / "stdout").read_text()
+    assert features(folder / ".cache/features.sqlite") == undisturbed
+    first, second = (
+        json.loads((tmp_path / name / "model/activity.json").read_text())
+        for name in ("undisturbed", "killed")
+    )
+    for key in ("history", "test", "mistakes", "copy_test"):
+        assert first[key] == second[key]
 
 
 def playable(path: Path) -> int:
@@ -360,100 +358,16 @@ def test_what_a_kill_would_leave_of_a_film_plays(
         assert playable(pieces) == count
         return joined
 
-    monkeypatch.setattr(writer_module, "join", join_watched)
+    monkeypatch.setattr(video_module, "join", join_watched)
     count = round(9 * fps)
-    with video_writer(tmp_path / "film.mp4", replace(PLAIN, fps=fps)) as writer:
+    video = Video(tmp_path / "film.mp4", clip_of("a", format=replace(PLAIN, fps=fps)))
+    with video.opened():
         for number in range(count):
-            writer.add(Frame(number, number / fps, picture), PREDICTION)
+            video.add(Frame(number, number / fps, picture), PREDICTION)
             if number > 2 * fps + 2 and number % 7 == 0:
-                (partial,) = tmp_path.glob(".film.*.partial.mp4")
-                assert playable(partial) >= number + 1 - (2 * fps + 2)
+                (film,) = tmp_path.glob(".film.*.partial.mp4")
+                assert playable(film) >= number + 1 - (2 * fps + 2)
     assert playable(tmp_path / "film.mp4") == count
-
-
-def write_for_long(path: Path) -> None:
-    with video_writer(path, PLAIN) as writer:
-        for number in range(10_000):
-            writer.add(Frame(number, number / 25, NOISE), PREDICTION)
-
-
-def write_slowly_in_the_end(path: Path) -> None:
-    def delayed(*stream: Any) -> Iterator[Any]:
-        for packet in demux(*stream):
-            yield packet
-            time.sleep(0.2)
-
-    with patch.object(sound, "demux", delayed):
-        write_video(path)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    ("write", "begun", "size"),
-    [(write_for_long, "*.mp4", 10_000), (write_slowly_in_the_end, "*.new", 10)],
-)
-def test_films_of_killed_processes_play(
-    tmp_path: Path, write: Callable[[Path], None], begun: str, size: int
-) -> None:
-    moment = random.Random(0)
-    for _ in range(KILLS):
-        process = multiprocessing.get_context("spawn").Process(
-            target=write, args=(tmp_path / "film.mp4",)
-        )
-        process.start()
-        wait_for(lambda: [path for path in tmp_path.glob(begun) if path.stat().st_size > size])
-        time.sleep(moment.uniform(0, 1))
-        process.kill()
-        process.join()
-        assert process.exitcode == -signal.SIGKILL
-        assert not (tmp_path / "film.mp4").exists()
-        (partial,) = tmp_path.glob(".film.*.partial.mp4")
-        assert playable(partial) >= 20
-        for path in tmp_path.iterdir():
-            path.unlink()
-
-
-@pytest.mark.slow
-def test_killed_trainings_go_on_from_what_they_had(
-    dataset_folder: Path, random_weights: Path, tmp_path: Path
-) -> None:
-    arguments = [
-        "-d", dataset_folder, "--weights", random_weights, "--views", 1, "-e", 2,
-        "--errors", "errors.png",
-    ]  # fmt: skip
-    (tmp_path / "undisturbed").mkdir()
-    started = time.monotonic()
-    done = run_process("train.py", *arguments, cwd=tmp_path / "undisturbed")
-    seconds = time.monotonic() - started
-    assert done.returncode == 0, done.stderr
-
-    moment = random.Random(0)
-    hit = 0
-    folder = tmp_path / "killed"
-    folder.mkdir()
-    cached: dict[bytes, bytes] = {}
-    while hit < KILLS:
-        hit += killed(
-            [sys.executable, ROOT / "train.py", *arguments], folder, moment.uniform(0, seconds)
-        )
-        require_whole(folder)
-        if (folder / ".cache/features.sqlite").exists():
-            now = features(folder / ".cache/features.sqlite")
-            assert now.items() >= cached.items()  # nothing that was computed is lost
-            cached = now
-    done = run_process("train.py", *arguments, cwd=folder)
-    assert done.returncode == 0, done.stderr
-    total = len(features(tmp_path / "undisturbed" / ".cache/features.sqlite"))
-    assert f", {total - len(cached)} to compute" in done.stdout
-    assert features(folder / ".cache/features.sqlite") == features(
-        tmp_path / "undisturbed" / ".cache/features.sqlite"
-    )
-    first, second = (
-        json.loads((path / "model/activity.json").read_text())
-        for path in (tmp_path / "undisturbed", folder)
-    )
-    for key in ("history", "test", "mistakes", "copy_test"):
-        assert first[key] == second[key]
 
 
 def test_two_runs_with_the_same_output(tmp_path: Path) -> None:
@@ -467,7 +381,7 @@ def test_two_runs_with_the_same_output(tmp_path: Path) -> None:
         subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         for _ in range(2)
     ]
-    assert [process.wait(timeout=120) for process in both] == [0, 0]
+    assert [process.wait() for process in both] == [0, 0]
     assert len(frames(tmp_path / "v.avi")) == 80
     assert len(rows(tmp_path / "t.csv")) == 80
     assert sorted(path.name for path in tmp_path.iterdir()) == ["clip.avi", "t.csv", "v.avi"]

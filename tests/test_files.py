@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from activity.errors import UserError
-from activity.files import check_distinct, check_input, check_output, save_json, written_whole
+from activity.files import atomic_write, check_distinct, check_input, check_output, save_json
 
 
 def contents(folder: Path) -> dict[str, str]:
@@ -13,7 +13,7 @@ def contents(folder: Path) -> dict[str, str]:
 def test_an_interrupted_write_leaves_what_was_there(tmp_path: Path) -> None:
     path = tmp_path / "file.txt"
     path.write_text("before")
-    with pytest.raises(KeyboardInterrupt), written_whole(path) as partial:
+    with pytest.raises(KeyboardInterrupt), atomic_write(path) as partial:
         partial.write_text("half")
         raise KeyboardInterrupt
     assert contents(tmp_path) == {"file.txt": "before"}
@@ -22,7 +22,7 @@ def test_an_interrupted_write_leaves_what_was_there(tmp_path: Path) -> None:
 def test_a_finished_write_replaces_it(tmp_path: Path) -> None:
     path = tmp_path / "file.txt"
     path.write_text("before")
-    with written_whole(path) as partial:
+    with atomic_write(path) as partial:
         assert partial.suffix == ".txt"
         partial.write_text("after")
         assert path.read_text() == "before"
@@ -38,10 +38,8 @@ def test_what_json_does_not_know_becomes_text(tmp_path: Path) -> None:
 
 def test_an_output_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    path = tmp_path / "file" / "plot.png"
-    with pytest.raises(UserError, match=r"^.*plot.png cannot be written: .*file is a") as caught:
-        check_output(path)
-    assert caught.value.about == path
+    with pytest.raises(UserError, match=r"^.*plot.png cannot be written: .*file is a"):
+        check_output(tmp_path / "file" / "plot.png")
     with pytest.raises(UserError, match="is a folder"):
         check_output(tmp_path)
     check_output(tmp_path / "new" / "folder" / "plot.png")
@@ -57,9 +55,8 @@ def test_names_with_another_ending_are_refused(tmp_path: Path) -> None:
 
 def test_an_input_has_to_be_a_file(tmp_path: Path) -> None:
     for path in (tmp_path, tmp_path / "missing"):
-        with pytest.raises(UserError, match="is not a file; name another") as caught:
+        with pytest.raises(UserError, match=f"^{path} is not a file; name another$"):
             check_input(path, "name another")
-        assert caught.value.about == path
 
 
 def test_an_output_is_never_another_file(tmp_path: Path) -> None:

@@ -8,28 +8,30 @@ import re
 import sys
 import tempfile
 from collections.abc import Callable
+from dataclasses import replace
+from itertools import accumulate
 from pathlib import Path
 from unittest.mock import patch
 
-import numpy as np
 import pytest
-from conftest import frame
+from conftest import ROOT, frame
 from hypothesis import given
 from hypothesis import strategies as st
+from labelled import PLAIN, clip_of, prediction, write
 
 import predict_video
 import train
-from activity.files import save_json
-from activity.prediction.curves import Curves
-from activity.prediction.report import ClipResult, RunReport
-from activity.prediction.smoothing import Prediction
-from activity.prediction.summary import ClipSummary
-from activity.prediction.table import frame_table
-from activity.prediction.timeline import save_timeline
+from activity.prediction.console import Console
+from activity.prediction.outputs.frames import FrameTable
+from activity.prediction.outputs.page import Page
+from activity.prediction.outputs.report import Report
+from activity.prediction.outputs.timeline import Timeline
+from activity.text import cell_text
+from activity.video.sources import redacted
 
+SOURCES = [ROOT / "train.py", ROOT / "predict_video.py", *(ROOT / "activity").rglob("*.py")]
 OPTIONS = sorted(
-    set(re.findall(r'"(--?[a-z-]+)"', Path(train.__file__).read_text()))
-    | set(re.findall(r'"(--?[a-z-]+)"', Path(predict_video.__file__).read_text()))
+    {word for file in SOURCES for word in re.findall(r'"(--?[a-z-]+)"', file.read_text())}
 )
 words = st.lists(
     st.sampled_from(OPTIONS)
@@ -76,33 +78,31 @@ shares = st.lists(st.floats(0, 1, allow_nan=False), min_size=2, max_size=2)
 def test_reports_hold_what_they_were_told(
     labels: list[str], frames: list[tuple[list[float], list[float], int]], fps: float, title: str
 ) -> None:
-    summary, timeline = ClipSummary(labels, fps, "mean of 128"), Curves(labels)
+    clip = clip_of(labels, title, replace(PLAIN, fps=fps, base_fps=fps))
+    numbers = accumulate((step for _, _, step in frames), initial=-1)
+    next(numbers)
+    shown = [
+        (frame(number, fps), prediction(labels, smoothed, raw))
+        for number, (smoothed, raw, _) in zip(numbers, frames, strict=True)
+    ]
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        number = -1
-        with frame_table(folder / "t.csv", labels, "mean of 128") as table:
-            for averaged, raw, step in frames:
-                number += step
-                prediction = Prediction(
-                    labels[int(np.argmax(averaged))], labels[int(np.argmax(raw))],
-                    np.array(averaged), np.array(raw),
-                )  # fmt: skip
-                for output in (table, summary, timeline):
-                    output.add(frame(number, fps), prediction)
-        save_json({"title": title} | summary.record(), folder / "r.json")
-        save_timeline(folder / "t.svg", title, timeline, summary.segments, "mean of 128")
-
+        kinds = {FrameTable: "t.csv", Report: "r.json", Timeline: "t.svg", Page: "p.html"}
+        for kind, path in kinds.items():
+            result = write(kind, folder / path, clip, shown)
         with (folder / "t.csv").open(newline="", encoding="utf-8-sig") as file:
             head, *found = csv.reader(file)
-        assert [row[2].removeprefix("'") for row in found] == [
-            labels[int(np.argmax(averaged))].removeprefix("'") for averaged, _, _ in frames
-        ]
+        assert [cell_text(row[2]) for row in found] == [each.label for _, each in shown]
         assert head[7:] == [f"p_{label}" for label in labels]
         record = json.loads((folder / "r.json").read_text())
-        assert record["title"] == title
+        assert record["clip"]["input"] == redacted(title)
         assert record["frames"] == len(frames)
         assert sum(segment["frames"] for segment in record["segments"]) == len(frames)
         assert (folder / "t.svg").stat().st_size > 1000
-    result = ClipResult(title, Path(title), None, summary, 5, None, 1.0)
-    for line in RunReport([title], labels, True, []).line(result).split("\n"):
+        assert (folder / "p.html").read_text().endswith("</html>\n")
+    said = io.StringIO()
+    with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
+        for several in (False, True):
+            Console([title], labels, several).add(result)
+    for line in said.getvalue().split("\n"):
         assert line.isprintable()

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
@@ -14,58 +15,33 @@ from sklearn.preprocessing import LabelBinarizer
 from activity.errors import UserError
 from activity.label_file import load_labels, save_labels
 
-# What each pickle asks for and gives to it; MARKER is a file that must not be made.
-CALLS: list[tuple[str, str, tuple[Any, ...]]] = [
+# What each pickle asks for and gives to it; these make the file MARKER under a plain `pickle.load`.
+HARMFUL: list[tuple[str, str, tuple[Any, ...]]] = [
     ("os", "system", ("touch MARKER",)), ("posix", "system", ("touch MARKER",)),
-    ("os", "popen", ("touch MARKER",)), ("os", "mkdir", ("MARKER",)),
-    ("subprocess", "Popen", (["touch", "MARKER"],)),
-    ("subprocess", "check_output", (["touch", "MARKER"],)),
+    ("os", "mkdir", ("MARKER",)), ("subprocess", "check_output", (["touch", "MARKER"],)),
     ("subprocess", "getoutput", ("touch MARKER",)), ("builtins", "eval", ("open('MARKER', 'w')",)),
-    ("builtins", "exec", ("open('MARKER', 'w')",)),
-    ("__builtin__", "eval", ("open('MARKER', 'w')",)), ("builtins", "open", ("MARKER", "w")),
-    ("io", "open", ("MARKER", "w")), ("builtins", "compile", ("0", "", "eval")),
-    ("builtins", "__import__", ("antigravity",)), ("builtins", "getattr", ("", "join")),
-    ("builtins", "setattr", ("", "join", 1)), ("builtins", "bytearray", (2**40,)),
-    ("builtins", "range", (2**40,)), ("builtins", "object", ()),
-    ("copyreg", "_reconstructor", (1, 2, 3)), ("copy_reg", "add_extension", ("os", "system", 1)),
-    ("operator", "attrgetter", ("__class__.__base__",)),
-    ("operator", "methodcaller", ("system", "touch MARKER")), ("functools", "partial", (1,)),
-    ("types", "CodeType", (0,)), ("types", "FunctionType", (0,)),
-    ("runpy", "run_path", ("MARKER",)), ("runpy", "_run_code", ("open('MARKER', 'w')", {})),
-    ("code", "interact", ()), ("pty", "spawn", (["touch", "MARKER"],)),
-    ("timeit", "timeit", ("open('MARKER', 'w')", "pass", 0, 1)),
-    ("cProfile", "run", ("open('MARKER', 'w')",)), ("bdb", "Bdb.run", (1, "open('MARKER', 'w')")),
-    ("pickle", "loads", (b"cos\nsystem\n(S'touch MARKER'\ntR.",)), ("pickle", "load", ("MARKER",)),
-    ("_pickle", "loads", (b"cos\nsystem\n(S'touch MARKER'\ntR.",)), ("marshal", "loads", (b"N",)),
-    ("importlib", "import_module", ("antigravity",)), ("shutil", "rmtree", ("MARKER",)),
-    ("socket", "create_connection", (("127.0.0.1", 9),)),
-    ("urllib.request", "urlopen", ("file:///MARKER",)), ("webbrowser", "open", ("file:///MARKER",)),
-    ("ctypes", "CDLL", ("libc.so.6",)), ("_codecs", "decode", (b"touch", "zlib")),
-    ("codecs", "encode", ("x", "latin1")), ("codecs", "open", ("MARKER", "w")),
-    ("numpy", "load", ("MARKER", None, True)), ("numpy", "save", ("MARKER", 1)),
-    ("numpy", "fromfile", ("/dev/zero",)), ("numpy", "memmap", ("MARKER", "u1", "w+", 0, 1)),
-    ("numpy", "core", ()), ("numpy", "ndarray.tofile", ("MARKER",)),
-    ("numpy", "dtype.__class__", ()), ("numpy.f2py", "compile", ("end", "m")),
+    ("builtins", "exec", ("open('MARKER', 'w')",)), ("builtins", "open", ("MARKER", "w")),
+    ("io", "open", ("MARKER", "w")), ("codecs", "open", ("MARKER", "w")),
+    ("runpy", "_run_code", ("open('MARKER', 'w')", {})), ("numpy", "save", ("MARKER", 1)),
+    ("cProfile", "run", ("open('MARKER', 'w')",)),
+    ("numpy", "memmap", ("MARKER", "u1", "w+", 0, 1)),
+    ("pickle", "loads", (b"cos\nsystem\n(S'touch MARKER'\ntR.",)),
+    ("_pickle", "loads", (b"cos\nsystem\n(S'touch MARKER'\ntR.",)),
     ("numpy.testing._private.utils", "runstring", ("open('MARKER', 'w')", {})),
-    ("numpy._core.multiarray", "fromstring", ("0", "u1")),
-    ("numpy._core.multiarray", "scalar", ("O", b"cos\nsystem\n(S'touch MARKER'\ntR.")),
+]  # fmt: skip
+# These look like what a label file may name, would hang, or are the steps of longer attacks.
+OTHERS: list[tuple[str, str, tuple[Any, ...]]] = [
+    ("__builtin__", "eval", ("0",)), ("builtins", "getattr", ("", "join")),
+    ("builtins", "bytearray", (2**40,)), ("builtins", "object", ()), ("types", "CodeType", (0,)),
+    ("copyreg", "_reconstructor", (1, 2, 3)), ("operator", "attrgetter", ("__class__.__base__",)),
+    ("bdb", "Bdb.run", (1, "0")), ("socket", "create_connection", (("127.0.0.1", 9),)),
+    ("_codecs", "decode", (b"x", "zlib")), ("numpy", "load", ("MARKER", None, True)),
+    ("numpy", "fromfile", ("/dev/zero",)), ("numpy", "core", ()), ("numpy", "dtype.__class__", ()),
+    ("numpy", "ndarray.tofile", ("MARKER",)), ("numpy._core.multiarray", "scalar", ("O", b"N.")),
     ("numpy.core.multiarray", "_reconstruct.__call__", ()),
-    ("numpy._core._internal", "eval", ("0",)), ("sklearn.datasets", "fetch_openml", ("iris",)),
-    ("sklearn.datasets", "load_files", ("/",)), ("sklearn.utils", "shuffle", ([1],)),
     ("sklearn.preprocessing", "LabelBinarizer", ()),
-    ("sklearn.preprocessing._label", "LabelEncoder", ()),
     ("sklearn.preprocessing._label", "LabelBinarizer.fit", ()),
     ("sklearn.preprocessing._label", "np.load", ("MARKER",)),
-    ("sklearn.preprocessing._function_transformer", "FunctionTransformer", ()),
-    ("keras.saving", "load_model", ("MARKER",)), ("activity.files", "save_json", ({}, "MARKER")),
-]  # fmt: skip
-# Those that do their harm under an ordinary `pickle.load` here, too.
-HARMFUL = [
-    ("os", "system"), ("posix", "system"), ("os", "mkdir"), ("subprocess", "check_output"),
-    ("subprocess", "getoutput"), ("builtins", "eval"), ("builtins", "exec"), ("builtins", "open"),
-    ("io", "open"), ("codecs", "open"), ("runpy", "_run_code"), ("cProfile", "run"),
-    ("pickle", "loads"), ("_pickle", "loads"), ("numpy", "save"), ("numpy", "memmap"),
-    ("numpy.testing._private.utils", "runstring"),
 ]  # fmt: skip
 
 
@@ -112,21 +88,16 @@ def reason_for(path: Path, content: bytes) -> str:
 
 @pytest.mark.parametrize("place", [alone, in_an_attribute])
 @pytest.mark.parametrize("spelling", SPELLINGS)
-@pytest.mark.parametrize(("module", "name", "arguments"), CALLS)
+@pytest.mark.parametrize("call", HARMFUL + OTHERS)
 def test_a_call_of_anything_else_is_refused(
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    module: str,
-    name: str,
-    arguments: tuple[Any, ...],
-    spelling: str,
-    place: Callable[[bytes], bytes],
-) -> None:
+    call: tuple[str, str, tuple[Any, ...]], spelling: str, place: Callable[[bytes], bytes],
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
     monkeypatch.chdir(tmp_path)  # where MARKER would be
-    content = place(SPELLINGS[spelling](module, name, arguments))
-    assert f"asks for {module}.{name})" in reason_for(tmp_path / "lb", content)
+    content = place(SPELLINGS[spelling](*call))
+    assert f"asks for {call[0]}.{call[1]})" in reason_for(tmp_path / "lb", content)
     assert [found.name for found in tmp_path.iterdir()] == ["lb"]
-    if (module, name) in HARMFUL:
+    if call in HARMFUL:
         pickle.loads(content)
         assert len(list(tmp_path.iterdir())) > 1
 
@@ -163,22 +134,13 @@ def test_other_tricks_are_refused(tmp_path: Path, trick: str) -> None:
     assert read(tmp_path, binarizer()) == ["a", "b"]  # nothing of it is left behind
 
 
-ONE_CLASS = [b"a\0\0\0", b"b\0\0\0"]
-
-
-def binarizer(
-    cells: object = b"".join(ONE_CLASS),
-    shape: object = (2,),
-    kind: object = "U1",
-    order: object = "<",
-    itemsize: object = 4,
-) -> bytes:
+def binarizer(cells: object = b"a\0\0\0b\0\0\0", kind: object = "U1", order: object = "<") -> bytes:
     """Pickle what looks like a LabelBinarizer, as NumPy 2 and protocol 4 do."""
     dtype = DTYPE + value((kind, False, True)) + b"R"
-    dtype += value((3, order, None, None, None, itemsize, 4, 8)) + b"b"
+    dtype += value((3, order, None, None, None, 4, 4, 8)) + b"b"
     data = b"B" + len(cells).to_bytes(4, "little") + cells if type(cells) is bytes else value(cells)
     array = with_global("numpy._core.multiarray", "_reconstruct") + b"(" + NDARRAY
-    array += value((0,)) + b"C\x01bt" + b"R(K\x01" + value(shape) + dtype + b"\x89" + data + b"tb"
+    array += value((0,)) + b"C\x01bt" + b"R(K\x01" + value((2,)) + dtype + b"\x89" + data + b"tb"
     return alone(LABEL_BINARIZER + b")\x81}" + value("classes_") + array + b"sb")
 
 
@@ -194,13 +156,20 @@ def test_arrays_of_every_kind_of_text_are_read(tmp_path: Path) -> None:
         assert read(tmp_path, content) == ["a", "b"]
 
 
-@pytest.mark.parametrize("labels", [["b", "a"], ["x", "y", "z"], ["tennis", "Fußball", "スキー"]])
-@pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
-def test_label_binarizers_of_every_protocol_are_read(
-    tmp_path: Path, labels: list[str], protocol: int
-) -> None:
-    content = pickle.dumps(LabelBinarizer().fit(labels), protocol)
-    assert read(tmp_path, content) == sorted(labels)
+REAL = {
+    pickle.dumps(LabelBinarizer().fit(labels), protocol): sorted(labels)
+    for labels in (
+        ["b", "a"],
+        ["football", "tennis", "weight_lifting"],
+        ["tennis", "Fußball", "スキー"],
+    )
+    for protocol in range(pickle.HIGHEST_PROTOCOL + 1)
+}
+
+
+@pytest.mark.parametrize("content", REAL)
+def test_label_binarizers_of_every_protocol_are_read(tmp_path: Path, content: bytes) -> None:
+    assert read(tmp_path, content) == REAL[content]
 
 
 def test_what_is_saved_is_a_plain_label_binarizer(tmp_path: Path) -> None:
@@ -215,6 +184,7 @@ def test_what_is_saved_is_a_plain_label_binarizer(tmp_path: Path) -> None:
     [
         (pickle.dumps(LabelBinarizer().fit([1, 2, 3])), "not text"),
         (pickle.dumps([1, 2]), "something else"),
+        (pickle.dumps(np.array(["a", "b"])), "something else"),
         (binarizer(kind="V4"), "not text"),
         (binarizer(["a", 1], kind="O8"), "not text"),
         (binarizer(2**40), "not a pickled"),
@@ -231,24 +201,11 @@ def test_unfit_classes_are_refused(tmp_path: Path, content: bytes, reason: str) 
     assert reason in reason_for(tmp_path / "lb", content)
 
 
-REAL_PICKLES = [
-    pickle.dumps(LabelBinarizer().fit(labels), protocol)
-    for labels in (["football", "tennis", "weight_lifting"], ["Fußball", "スキー"])
-    for protocol in range(pickle.HIGHEST_PROTOCOL + 1)
-]
-
-
-@st.composite
-def damaged(draw: st.DrawFn, contents: st.SearchStrategy[bytes]) -> bytes:
-    """Flip, insert, remove or cut off bytes."""
-    content = bytearray(draw(contents))
-    for _ in range(draw(st.integers(1, 4))):
-        start = draw(st.integers(0, len(content)))
-        stop = start + draw(st.integers(0, 4))
-        content[start:stop] = draw(st.binary(max_size=4))
-    if draw(st.booleans()) and draw(st.booleans()):
-        del content[draw(st.integers(0, len(content))) :]
-    return bytes(content)
+DAMAGES = st.lists(
+    st.tuples(st.floats(0, 1), st.sampled_from([0, 1, 4, 1000]), st.binary(max_size=4)),
+    min_size=1,
+    max_size=4,
+)
 
 
 @pytest.fixture
@@ -263,9 +220,14 @@ def little_memory() -> Iterator[None]:
 
 @pytest.mark.usefixtures("little_memory")
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(damaged(st.sampled_from(REAL_PICKLES)))
-@example(b"\x80\x04Nr\xff\xff\xff\xff.")
-def test_a_damaged_pickle_gives_labels_or_one_error(tmp_path: Path, content: bytes) -> None:
+@given(st.sampled_from(list(REAL)), DAMAGES)
+@example(b"\x80\x04Nr\xff\xff\xff\xff.", [])
+def test_a_damaged_pickle_gives_labels_or_one_error(
+    tmp_path: Path, content: bytes, damages: list[tuple[float, int, bytes]]
+) -> None:
+    for share, removed, data in damages:
+        start = int(share * len(content))
+        content = content[:start] + data + content[start + removed :]
     try:
         labels, message = read(tmp_path, content), ""
     except UserError as error:

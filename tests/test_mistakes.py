@@ -4,15 +4,10 @@ import numpy as np
 import pytest
 from conftest import COLOURS
 
-from activity.model_file import ModelCard
+from activity.model_file import ModelMetadata
 from activity.quiet.opencv import cv2
 from activity.training.dataset import Picture
-from activity.training.mistakes import (
-    LARGEST_SHEET,
-    Mistake,
-    find_mistakes,
-    save_contact_sheet,
-)
+from activity.training.mistakes import LARGEST_SHEET, Mistake, find_mistakes, save_contact_sheet
 from activity.training.split import Parts
 
 LABELS = ["football", "tennis"]
@@ -61,8 +56,8 @@ def test_the_sheet_shows_each_picture(tmp_path: Path, count: int) -> None:
         (tmp_path / name).write_bytes(image.tobytes())
     pictures = [Picture(tmp_path / name, "tennis", "", 0) for name in names]
     wrong = [Mistake(pictures[i % 3], "football", 0.9, tested=True) for i in range(count)]
-    card = ModelCard(("football", "tennis"), "crop", 224)
-    save_contact_sheet(wrong, card, tmp_path / "sheet.png")
+    metadata = ModelMetadata(("football", "tennis"), "crop", 224)
+    save_contact_sheet(wrong, metadata, tmp_path / "sheet.png")
     assert {path.name for path in tmp_path.iterdir()} == {*names, "sheet.png"}
     sheet = cv2.imread(str(tmp_path / "sheet.png"), cv2.IMREAD_COLOR_RGB)
     assert sheet is not None

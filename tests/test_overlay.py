@@ -1,9 +1,10 @@
 import numpy as np
 import pytest
+from labelled import prediction
 
 from activity.prediction.overlay import draw, draw_rows
 from activity.prediction.settings import Settings
-from activity.prediction.smoothing import Prediction
+from activity.prediction.smoothers.hmm import HiddenMarkov
 
 SIZES = [(120, 160), (160, 284), (240, 320), (1280, 544), (402, 638), (1080, 1920), (2160, 3840)]
 LABEL = [("activity: tennis", 0.87)]
@@ -77,11 +78,14 @@ def test_tiny_frames_do_no_harm(size: tuple[int, int]) -> None:
     draw_rows(np.zeros((*size, 3), np.uint8), [("activity: weight_lifting", 0.5)])
 
 
-def test_names_the_smoother_that_is_not_the_tutorials() -> None:
-    widths = {}
-    for settings in (Settings(), Settings(smoothing="hmm")):
-        frame = np.full((402, 638, 3), 255, np.uint8)
-        some = np.array([0.3, 0.7])
-        draw(frame, Prediction("b", "b", some, some), ["a", "b"], settings, top=1)
-        widths[settings.smoothing] = np.nonzero((frame != 255).any(axis=(0, 2)))[0].max()
-    assert widths["hmm"] > 1.3 * widths["mean"]
+def test_the_most_probable_classes_and_the_smoother_are_named() -> None:
+    def right_and_bottom(settings: Settings) -> tuple[int, int]:
+        picture = np.full((402, 638, 3), 255, np.uint8)
+        draw(picture, prediction("abc", [0.2, 0.7, 0.1]), "abc", settings)
+        rows, columns = np.nonzero((picture != 255).any(axis=2))
+        return columns.max(), rows.max()
+
+    right, bottom = right_and_bottom(Settings())
+    assert right_and_bottom(Settings(HiddenMarkov()))[0] > 1.3 * right
+    bottoms = [right_and_bottom(Settings(top=top))[1] for top in (1, 2, 3, 9)]
+    assert bottom == bottoms[0] < bottoms[1] < bottoms[2] == bottoms[3]

@@ -1,24 +1,25 @@
-"""The sound of a clip is in its film, in step with the pictures.
+"""The sound of a clip is in its video, in step with the pictures.
 
 In each clip one picture is white, and at the same time a tone begins.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from fractions import Fraction
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
 import pytest
 from av import AudioStream, VideoStream
 from conftest import write_clip
+from labelled import PREDICTION, clip_of, video_of
 
-from activity.prediction.smoothing import Prediction
-from activity.prediction.sound import PLAYED
-from activity.prediction.writer import video_writer
+from activity.prediction.outputs.sound import PLAYED
+from activity.prediction.outputs.video import Video
 from activity.video.backends import Sound
 from activity.video.reader import VideoReader
 
@@ -26,7 +27,6 @@ FPS, SECONDS, FLASH = 25, 2.0, 1.0
 FRAME = 1 / FPS
 SAMPLES = 1024  # of a packet, at least
 CUT = (0.52, 1.6)  # in the middle of a packet
-PREDICTION = Prediction("a", "a", np.ones(1), np.ones(1))
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,8 @@ class Clip:
             played = tone(*self.sound, self.rate, self.layout, self.begin)
             packets = chain.from_iterable(map(sound.encode, [*played, None]))
             for place, packet in enumerate(packets):
-                out.mux(changed(packet, self.spoilt(place, bytes(packet))))
+                data = self.spoilt(place, bytes(packet))
+                out.mux(packet if data == bytes(packet) else changed(packet, data))
         return folder / self.name
 
 
@@ -81,11 +82,9 @@ def tone(
         yield frame
 
 
-def changed(packet: "av.Packet[AudioStream]", data: bytes) -> "av.Packet[AudioStream]":
+def changed(packet: Any, data: bytes) -> Any:
     """Return a packet with other data."""
-    if data == bytes(packet):
-        return packet
-    other: av.Packet[AudioStream] = av.Packet(data)  # type: ignore[assignment]
+    other = av.Packet(data)
     other.stream, other.time_base = packet.stream, packet.time_base
     other.pts, other.dts, other.duration = packet.pts, packet.dts, packet.duration
     return other
@@ -102,7 +101,7 @@ class Played:
     codec: str = ""  # of the sound
     rate: int = 0
     channels: int = 0
-    packets: Sequence[bytes] = ()
+    packets: list[bytes] = field(default_factory=list)
 
     @property
     def offset(self) -> float:
@@ -112,24 +111,22 @@ class Played:
 
 def played(path: Path) -> Played:
     """Play a file to its end; what is damaged is passed over."""
-    found, packets = Played(), []
+    found = Played()
     with av.open(path) as container:
         for picture in container.decode(container.streams.video[0]):
             if picture.to_ndarray(format="gray").mean() > 150:
                 found.flash = picture.time
             found.pictures = picture.time + FRAME
     with av.open(path) as container:
-        if not container.streams.audio:
-            return found
-        stream = container.streams.audio[0]
-        if not stream.codec_context:
+        stream = next(iter(container.streams.audio), None)
+        if not stream or not stream.codec_context:
             return found
         found.codec, found.rate = stream.codec_context.codec.canonical_name, stream.rate
         found.channels = stream.layout.nb_channels
         resampler = av.AudioResampler("fltp")
         for packet in container.demux(stream):
             if packet.size:
-                packets.append(bytes(packet))
+                found.packets.append(bytes(packet))
             with suppress(av.FFmpegError):
                 for heard in chain.from_iterable(map(resampler.resample, packet.decode())):
                     assert heard.time is not None
@@ -137,63 +134,38 @@ def played(path: Path) -> Played:
                     loud = np.flatnonzero(np.abs(heard.to_ndarray()).max(axis=0) > 0.15)
                     if found.tone < 0 and loud.size:
                         found.tone = heard.time + loud[0] / heard.sample_rate
-    found.packets = packets
     return found
 
 
-def film(clip: Path, start: float = 0.0, end: float | None = None) -> Path:
-    """Write the film of a clip beside it."""
-    path = clip.with_name("film.mp4")
-    with VideoReader(clip, start, end) as reader, video_writer(path, reader.format) as writer:
-        for frame in reader:
-            writer.add(frame, PREDICTION)
-            reader.recycle(frame)
-    return path
-
-
 COPIED = [
-    Clip("aac.mp4", "aac"),
-    Clip("aac.mov", "aac", layout="mono"),
-    Clip("aac.mkv", "aac", layout="5.1"),
-    Clip("aac.ts", "aac", begin=1.4),
-    Clip("aac_8k.mp4", "aac", rate=8000, layout="mono"),
-    Clip("mp3.avi", "libmp3lame", video="mpeg4"),
-    Clip("mp3_22k.avi", "libmp3lame", rate=22_050, layout="mono", video="mpeg4"),
-    Clip("mp3.mkv", "libmp3lame"),
+    Clip("aac.mp4", "aac"), Clip("aac.mov", "aac", layout="mono"),
+    Clip("aac.mkv", "aac", layout="5.1"), Clip("aac.ts", "aac", begin=1.4),
+    Clip("aac_8k.mp4", "aac", rate=8000, layout="mono"), Clip("mp3.mkv", "libmp3lame"),
+    Clip("mp3.avi", "libmp3lame", video="mpeg4"), Clip("opus.mkv", "libopus", layout="mono"),
     Clip("opus.webm", "libopus", video="libvpx"),
-    Clip("opus.mkv", "libopus", layout="mono"),
-]
+    Clip("mp3_22k.avi", "libmp3lame", rate=22_050, layout="mono", video="mpeg4"),
+]  # fmt: skip
 ENCODED = [
-    Clip("pcm.mov", "pcm_s16le"),
-    Clip("pcm.avi", "pcm_s16le", video="mpeg4"),
+    Clip("pcm.mov", "pcm_s16le"), Clip("pcm.avi", "pcm_s16le", video="mpeg4"),
+    Clip("flac.mkv", "flac"), Clip("alac.mov", "alac"), Clip("ac3.mkv", "ac3", layout="5.1"),
+    Clip("ac3.ts", "ac3", begin=1.4), Clip("mp2.ts", "mp2", begin=1.4),
     Clip("pcm_8k.mov", "pcm_s16le", rate=8000, layout="mono"),
     Clip("pcm_11k.avi", "pcm_u8", rate=11_025, layout="mono", video="mpeg4"),
     Clip("pcm_192k.mkv", "pcm_s24le", rate=192_000),
     Clip("mp3_8k.avi", "libmp3lame", rate=8000, layout="mono", video="mpeg4"),
     Clip("vorbis.mkv", "vorbis", options={"strict": "experimental"}),
-    Clip("flac.mkv", "flac"),
-    Clip("alac.mov", "alac"),
-    Clip("ac3.mkv", "ac3", layout="5.1"),
-    Clip("ac3.ts", "ac3", begin=1.4),
-    Clip("mp2.ts", "mp2", begin=1.4),
-]
+]  # fmt: skip
 
 
 @pytest.mark.parametrize(("start", "end"), [(0.0, None), CUT])
-@pytest.mark.parametrize(
-    ("clip", "copied"),
-    [*((clip, True) for clip in COPIED), *((clip, False) for clip in ENCODED)],
-    ids=[clip.name for clip in [*COPIED, *ENCODED]],
-)
-def test_it_is_in_step(
-    tmp_path: Path, clip: Clip, copied: bool, start: float, end: float | None
-) -> None:
+@pytest.mark.parametrize("clip", [*COPIED, *ENCODED], ids=lambda clip: clip.name)
+def test_it_is_in_step(tmp_path: Path, clip: Clip, start: float, end: float | None) -> None:
     source = played(clip.write(tmp_path))
-    made = played(film(tmp_path / clip.name, start, end))
+    made = played(video_of(tmp_path / clip.name, start, end))
     assert abs(made.offset) < FRAME
     assert made.offset == pytest.approx(source.offset, abs=0.002)
     assert made.sound == pytest.approx(made.pictures, abs=FRAME + 1152 / made.rate)
-    if copied:
+    if clip in COPIED:
         packets = [packet[7:] if clip.name.endswith(".ts") else packet for packet in source.packets]
         first = packets.index(made.packets[0])
         assert packets[first : first + len(made.packets)] == made.packets
@@ -212,7 +184,7 @@ def test_it_may_begin_and_end_when_it_likes(
 ) -> None:
     clip = Clip(name, name[:3], sound=sound)
     source = played(clip.write(tmp_path))
-    made = played(film(tmp_path / clip.name, start))
+    made = played(video_of(tmp_path / clip.name, start))
     assert made.offset == pytest.approx(source.offset, abs=0.002)
     assert made.sound == pytest.approx(min(sound[1], SECONDS) - start, abs=FRAME)
 
@@ -227,7 +199,7 @@ def test_damaged_packets(tmp_path: Path, codec: str, damage: str) -> None:
         return np.random.default_rng(place).bytes(size) if damage == "random" else bytes(size)
 
     source = played(Clip("clip.mkv", codec, spoilt=spoilt).write(tmp_path))
-    made = played(film(tmp_path / "clip.mkv"))
+    made = played(video_of(tmp_path / "clip.mkv"))
     assert made.offset == pytest.approx(source.offset, abs=0.02)
     assert made.pictures == SECONDS
     assert made.sound == pytest.approx(SECONDS, abs=0.1)
@@ -238,18 +210,15 @@ def test_a_broadcast_in_bad_weather(tmp_path: Path, name: str) -> None:
     path = Clip(name, name[:3], begin=1.4).write(tmp_path)
     source = played(path)
     content = path.read_bytes()
-    of_sound = [
-        begin
-        for begin in range(0, len(content), 188)
-        if content[begin + 1] & 31 == 1 and content[begin + 2] == 1
-    ]
+    starts = range(0, len(content), 188)
+    of_sound = [b for b in starts if content[b + 1] & 31 == 1 and content[b + 2] == 1]
     for seed in range(5):
         random = np.random.default_rng(seed)
         damaged = bytearray(content)
         for begin in random.choice(of_sound, 6):
             damaged[begin + 20 : begin + 188] = random.bytes(168)
         path.write_bytes(damaged)
-        made = played(film(path))
+        made = played(video_of(path))
         assert made.offset == pytest.approx(source.offset, abs=0.02)
         assert made.pictures == SECONDS
 
@@ -257,12 +226,9 @@ def test_a_broadcast_in_bad_weather(tmp_path: Path, name: str) -> None:
 def test_channels_may_change(tmp_path: Path) -> None:
     """As those of a broadcast after the advertisements."""
     stereo = played(Clip("stereo.mkv", "ac3").write(tmp_path)).packets
-    clip = Clip(
-        "clip.mkv", "ac3", layout="5.1",
-        spoilt=lambda place, data: stereo[place] if place < 15 else data,
-    )  # fmt: skip
+    clip = Clip("clip.mkv", "ac3", layout="5.1", spoilt=lambda n, d: stereo[n] if n < 15 else d)
     source = played(clip.write(tmp_path))
-    made = played(film(tmp_path / "clip.mkv"))
+    made = played(video_of(tmp_path / "clip.mkv"))
     assert made.offset == pytest.approx(source.offset, abs=0.002)
     assert made.sound == pytest.approx(SECONDS, abs=FRAME)
 
@@ -272,54 +238,46 @@ CONFIGURATION = b"\x11\x90\x56\xe5\x00"  # of AAC
 
 @pytest.mark.parametrize(
     ("clip", "old", "new"),
-    [
-        (Clip("ac4.mov", "pcm_s16le"), b"sowt", b"ac-4"),
-        (Clip("unknown.mkv", "aac"), b"A_AAC", b"A_XYZ"),
-        (Clip("broken.mp4", "aac"), CONFIGURATION, b"\xff" * 5),
-        (Clip("broken.mkv", "aac"), CONFIGURATION, bytes(5)),
-        (Clip("headless.mkv", "libopus"), b"\x63\xa2\x93OpusHead", b"\x63\xa9\x93OpusHead"),
-    ],
+    [(Clip("ac4.mov", "pcm_s16le"), b"sowt", b"ac-4"),
+     (Clip("unknown.mkv", "aac"), b"A_AAC", b"A_XYZ"),
+     (Clip("broken.mp4", "aac"), CONFIGURATION, b"\xff" * 5),
+     (Clip("broken.mkv", "aac"), CONFIGURATION, bytes(5)),
+     (Clip("headless.mkv", "libopus"), b"\x63\xa2\x93OpusHead", b"\x63\xa9\x93OpusHead")],
     ids=lambda value: value.name if isinstance(value, Clip) else "",
-)
+)  # fmt: skip
 def test_what_nothing_plays_is_left_out(tmp_path: Path, clip: Clip, old: bytes, new: bytes) -> None:
     path = clip.write(tmp_path)
     content = path.read_bytes()
     assert content.count(old) == 1
     path.write_bytes(content.replace(old, new))
-    made = played(film(path))
+    made = played(video_of(path))
     assert (made.flash, made.pictures, made.codec) == (FLASH, SECONDS, "")
 
 
-def test_what_no_film_may_have_is_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_no_video_may_have_is_left_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setitem(PLAYED, "mp3", 0)
     clip = Clip("clip.avi", "libmp3lame", rate=8000, layout="mono", video="mpeg4")
-    made = played(film(clip.write(tmp_path), *CUT))
-    assert made.flash > 0
-    assert made.codec == ""
-
-
-def test_a_clip_without_sound(tmp_path: Path) -> None:
-    made = played(film(write_clip(tmp_path / "clip.avi")))
-    assert made.pictures == pytest.approx(1.6)
-    assert made.codec == ""
+    made = played(video_of(clip.write(tmp_path), *CUT))
+    assert (made.flash > 0, made.codec) == (True, "")
+    made = played(video_of(write_clip(tmp_path / "silent.avi")))
+    assert (round(made.pictures, 3), made.codec) == (1.6, "")
 
 
 def test_a_clip_that_is_gone(tmp_path: Path) -> None:
     path = Clip("clip.mp4", "aac").write(tmp_path)
-    with VideoReader(path) as reader, video_writer(tmp_path / "film.mp4", reader.format) as writer:
-        for frame in reader:
-            writer.add(frame, PREDICTION)
-        path.unlink()
-    assert played(tmp_path / "film.mp4").pictures == SECONDS
+    with VideoReader(path) as reader:
+        video = Video(tmp_path / "video.mp4", clip_of("a", format=reader.format))
+        with video.opened():
+            for frame in reader:
+                video.add(frame, PREDICTION)
+            path.unlink()
+    assert played(tmp_path / "video.mp4").pictures == SECONDS
 
 
 def test_hardly_any_time_is_not_misread(tmp_path: Path) -> None:
     """FFmpeg's filters take 1e-05 for 1 second."""
     path = Clip("clip.mov", "pcm_s16le").write(tmp_path)
-    with VideoReader(path) as reader:
-        sound = Sound(str(path), origin=1e-5)
-        with video_writer(tmp_path / "film.mp4", replace(reader.format, sound=sound)) as writer:
-            for frame in reader:
-                writer.add(frame, PREDICTION)
-    made = played(tmp_path / "film.mp4")
+    made = played(video_of(path, sound=Sound(str(path), origin=1e-5)))
     assert made.offset == pytest.approx(0, abs=0.002)

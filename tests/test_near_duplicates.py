@@ -3,16 +3,21 @@
 import tracemalloc
 
 import numpy as np
-import pytest
 from conftest import load, shared
 from hypothesis import given
 from hypothesis import strategies as st
 
-from activity.preprocessing import shrink_or_grow
-from activity.training import copies, dataset
-from activity.training.copies import SAME_PICTURE, groups_of, link_equal
+from activity.training import dataset
+from activity.training.near_duplicates import (
+    NEIGHBOURS,
+    SAME_PICTURE,
+    THUMBNAIL_SIDE,
+    groups_of,
+    link_near_duplicates,
+)  # fmt: skip
 
-VALUES = 3 * copies.THUMBNAIL_SIDE**2
+VALUES = 3 * THUMBNAIL_SIDE**2
+CLUSTERS = st.tuples(st.integers(1, NEIGHBOURS // 4), st.floats(0, 4), st.floats(0, 12))
 
 
 def clipped(values: np.ndarray) -> np.ndarray:
@@ -45,7 +50,7 @@ def by_all_pairs(thumbnails: np.ndarray, within: float = SAME_PICTURE) -> list[i
 
 def check(thumbnails: np.ndarray, within: float = SAME_PICTURE) -> list[int]:
     """Compare with all pairs, and return for each thumbnail the first one of its group."""
-    links = link_equal(thumbnails, within)
+    links = link_near_duplicates(thumbnails, within)
     assert links.shape[1] == 2
     found = partition(groups_of(len(thumbnails), links))
     assert found == by_all_pairs(thumbnails, within)
@@ -55,9 +60,7 @@ def check(thumbnails: np.ndarray, within: float = SAME_PICTURE) -> list[int]:
 
 @given(
     st.integers(0, 2**32 - 1),
-    st.lists(
-        st.tuples(st.integers(1, 60), st.floats(0, 4), st.floats(0, 12)), min_size=1, max_size=6
-    ),
+    st.lists(CLUSTERS, min_size=1, max_size=4),
     st.sampled_from([3, 48, VALUES]),
     st.sampled_from([0.5, SAME_PICTURE, 20.0]),
 )
@@ -76,31 +79,16 @@ def test_the_groups_are_those_of_all_pairs(
     check(random.permutation(np.concatenate([thumbnails, thumbnails[copied]])), within)
 
 
-@pytest.mark.parametrize("number", [0, 1])
-def test_fewer_than_two_have_no_links(number: int) -> None:
-    links = link_equal(np.zeros((number, VALUES), np.uint8))
-    assert links.shape == (0, 2)
-    assert partition(groups_of(number, links)) == list(range(number))
-
-
-def test_equal_ones_are_found_behind_others_that_look_nearer_in_few_dimensions() -> None:
-    """They differ in brightness, along one dimension; the others in all values, and more."""
-    random = np.random.default_rng(0)
-    dark = 120 + random.normal(0, 6, (60, VALUES))
-    assert check(clipped(np.concatenate([dark, dark + 4]))) == [*range(60), *range(60)]
-
-
 def test_a_chain_is_one_group() -> None:
     """Neighbours are equal, the ends are black and white; and a break makes two of it."""
+    assert [check(np.zeros((number, VALUES), np.uint8)) for number in (0, 1)] == [[], [0]]
     chain = np.repeat(np.arange(0, 256, dtype=np.uint8)[:, None], VALUES, axis=1)
     assert set(check(chain[::4])) == {0}
     assert set(check(np.concatenate([chain[:100:4], chain[104::4]]))) == {0, 25}
 
 
 def test_exactly_the_difference_is_equal_and_more_is_not() -> None:
-    thumbnails = np.full((3, VALUES), 100, np.uint8)
-    thumbnails[1] += 5
-    thumbnails[2] += 10
+    thumbnails = np.repeat(np.array([[100], [105], [110]], np.uint8), VALUES, axis=1)
     thumbnails[2, 0] += 1
     assert check(thumbnails) == [0, 0, 2]
 
@@ -117,7 +105,7 @@ def test_a_fixed_camera_is_one_group_in_little_memory() -> None:
     others = random.uniform(0, 255, (100, VALUES))
     thumbnails = random.permutation(clipped(np.concatenate([camera, others])))
     tracemalloc.start()
-    links = link_equal(thumbnails)
+    links = link_near_duplicates(thumbnails)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert len(links) == 2999
@@ -125,29 +113,8 @@ def test_a_fixed_camera_is_one_group_in_little_memory() -> None:
     assert peak < 100e6
 
 
-@pytest.mark.parametrize("size", [20, 200, 600])
-def test_dense_crowds_that_touch_are_one_group(size: int) -> None:
-    """The nearest ones of each are of its own crowd, those of the next are behind them."""
-    random = np.random.default_rng(0)
-    crowds = [100 + 4.8 * number + random.normal(0, 0.5, (size, VALUES)) for number in range(5)]
-    apart = 140 + random.normal(0, 0.5, (size, VALUES))
-    found = check(clipped(np.concatenate([*crowds, apart])))
-    assert found == [0] * 5 * size + [5 * size] * size
-
-
-def test_crowds_that_touch_in_one_pair_are_one_group() -> None:
-    random = np.random.default_rng(0)
-    one, other = (level + random.normal(0, 0.5, (300, VALUES)) for level in (100.0, 110.0))
-    bridge = np.full((1, VALUES), 105.0)
-    assert len(set(check(clipped(np.concatenate([one, other]))))) == 2
-    assert len(set(check(clipped(np.concatenate([one, bridge, other]))))) == 1
-
-
 def test_the_tutorials_pictures_have_the_groups_of_all_pairs() -> None:
     pictures = load(shared("data/sports3"), ["all"]).pictures
-    side = copies.THUMBNAIL_SIDE
-    thumbnails = [
-        shrink_or_grow(dataset.read_picture(picture), side, side).ravel() for picture in pictures
-    ]
+    images = dataset.plain_images(pictures, "squash", THUMBNAIL_SIDE)
     groups = np.array([picture.group for picture in pictures])
-    assert partition(groups) == by_all_pairs(np.stack(thumbnails))
+    assert partition(groups) == by_all_pairs(np.stack([image.ravel() for image in images]))
