@@ -1,6 +1,6 @@
 # make demo: label the example clips with the bundled model.
-# make test: format, lint, types, and the tests of every day. make test-all: the slow tests, too.
-# Another Python: make test PYTHON=python3.13 VENV=.venv-3.13
+# make test: formatting, lint, types and the everyday tests. make test-all: the slow tests, too.
+# With another Python: make test PYTHON=python3.13 VENV=.venv-3.13
 
 PYTHON ?= python3
 VENV ?= .venv

@@ -38,15 +38,15 @@ def measured(clips: Path, short: Path, cores: int, rounds: int, folder: Path) ->
     """Return the seconds of each way on a number of cores, without its start-up."""
     some = ["taskset", "-c", ",".join(map(str, range(cores)))]
     subprocess.run([*some, RAY, "start", "--head", f"--num-cpus={cores}"], check=True, stdout=-3)
-    plain = ["--no-video", "--no-preview", "--quiet", "--summary", folder / "plain.csv"]
     ways = {
-        "plain": plain,
-        "table": ["--table", folder / "table"],
-        "ray": ["--table", folder / "ray", "--ray"],
+        "plain": ["--json", folder / "reports"],
+        "table": ["--table", folder / "table.parquet"],
+        "ray": ["--table", folder / "ray.parquet", "--ray"],
     }
     seconds: dict[str, float] = {}
     for name, options in ways.items():
-        command = [*some, PYTHON, "predict_video.py", "--overwrite", *options, "--input"]
+        command = [*some, PYTHON, "predict_video.py", "--no-preview", "--quiet", "--overwrite",
+                   *options, "--input"]  # fmt: skip
         start_up = median([run([*command, short]) for _ in range(rounds)], lambda one: one.seconds)
         whole = median([run([*command, clips]) for _ in range(rounds)], lambda one: one.seconds)
         seconds[name] = whole - start_up
@@ -135,10 +135,12 @@ def main() -> None:
             cores: measured(args.clips, folder / "short", cores, args.rounds, folder)
             for cores in range(1, len(os.sched_getaffinity(0)) + 1)
         }
-        columns = pq.read_table(folder / "table/clips.parquet").to_pydict()
+        columns = pq.read_table(folder / "table.parquet").to_pydict()
     rows = [row for row in zip(columns["size"], columns["seconds"], strict=True) if row[1]]
-    seconds, film = sum(columns["seconds"]), sum(columns["film_s"])
-    print(f"\n{seconds / film * 1000:.0f} core hours for 1,000 hours of film")
+    seconds = sum(second for _, second in rows)
+    ends, starts = columns["end_s"], columns["start_s"]
+    video = sum(end - start for start, end in zip(starts, ends, strict=True) if end)
+    print(f"\n{seconds / video * 1000:.0f} core hours for 1,000 hours of video")
     print(f"{sum(size for size, _ in rows) / seconds / 1e6:.2f} MB/s for each worker")
     dispatch = hand_out()
     print(f"{dispatch * 1000:.1f} ms to hand out a clip\n\n| clips | workers: "

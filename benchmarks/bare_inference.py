@@ -11,13 +11,13 @@ from pathlib import Path
 import numpy as np
 
 from activity.engine import load_engine
-from activity.model_file import read_card
+from activity.model_file import read_metadata
 
 
 def main() -> None:
     """Show the model the same picture over and over, and print the speed."""
     path, seconds = Path(sys.argv[1]), float(sys.argv[2])
-    side = read_card(path).input_size
+    side = read_metadata(path).input_size
     picture = np.random.default_rng(0).integers(0, 256, (side, side, 3), np.uint8)
     engine = load_engine(path)
     list(engine.stream(enumerate([picture] * 64)))  # the first calls are slower

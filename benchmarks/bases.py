@@ -56,7 +56,7 @@ def label_clips(model: Path, clips: Path, classes: list[str]) -> dict[str, tuple
         with tempfile.TemporaryDirectory() as folder:
             run([
                 PYTHON, "predict_video.py", "-m", model, "-l", model.with_name("lb.pickle"),
-                "-i", clips / truth, "--no-video", "--no-preview", "--csv", folder,
+                "-i", clips / truth, "--no-preview", "--csv", folder,
             ])  # fmt: skip
             for table in sorted(Path(folder).iterdir()):
                 with table.open(newline="", encoding="utf-8-sig") as file:

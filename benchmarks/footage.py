@@ -27,10 +27,10 @@ def left_out(clips: Sequence[Picture], draw: int) -> set[Path]:
     """Return the videos that a draw leaves out, one of each class."""
     videos: dict[str, list[Path]] = {}
     for picture in clips:
-        its = videos.setdefault(picture.label, [])
-        if picture.source not in its:
-            its.append(picture.source)
-    return {its[draw % len(its)] for its in videos.values()}
+        of_class = videos.setdefault(picture.label, [])
+        if picture.source not in of_class:
+            of_class.append(picture.source)
+    return {of_class[draw % len(of_class)] for of_class in videos.values()}
 
 
 def main() -> None:
@@ -66,7 +66,7 @@ def main() -> None:
                 "both": [*pictures, *footage],
             }.items():
                 with contextlib.redirect_stdout(io.StringIO()):
-                    batches = head.compute_features(extractor, train, test, LABELS, settings)
+                    batches = head.compute_features(extractor, train, test, LABELS)
                     trained, _ = head.train_head(*batches, settings)
                 found = by_clip(test, trained.predict(batches[1], verbose=0), LABELS)
                 assert found is not None

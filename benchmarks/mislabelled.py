@@ -12,11 +12,10 @@ import random
 import tempfile
 from pathlib import Path
 
-import train
-from activity.training import mistakes
 from activity.training.bases import BASES, IMAGENET
 from activity.training.layout import ALL, find_annotations
 from activity.training.settings import Settings
+from train import TrainingFiles, train
 
 PLANTED, NAMED = 20, 40
 
@@ -33,7 +32,7 @@ def plant(dataset: Path, folder: Path, seed: int) -> set[Path]:
         if number in wrong:
             label = choose.choice([other for other in labels if other != label])
         link = folder / label / f"{number}{each.path.suffix}"
-        link.parent.mkdir(exist_ok=True)
+        link.parent.mkdir(parents=True, exist_ok=True)
         link.symlink_to(each.path.absolute())
         if number in wrong:
             planted.add(link)
@@ -47,21 +46,21 @@ def main() -> None:
     parser.add_argument("--base", choices=BASES, default=Settings.base)
     parser.add_argument("--weights", default=IMAGENET)
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--cache", type=Path, default=train.TrainingFiles.cache)
+    parser.add_argument("--cache", type=Path, default=TrainingFiles.cache)
     args = parser.parse_args()
 
-    settings = Settings(base=args.base, weights=args.weights)
-    frames = train.TrainingFiles(cache=args.cache).frames
+    settings = Settings(base=args.base, weights=args.weights, precision="float")
     print(f"| seed | named | of {PLANTED} planted among the first {NAMED} |\n|---|---|---|")
     for seed in range(args.seeds):
         with tempfile.TemporaryDirectory() as place, contextlib.redirect_stdout(io.StringIO()):
-            folder = Path(place)
+            folder, written = Path(place, "data"), Path(place, "model")
             planted = plant(args.dataset, folder, seed)
-            data, parts = train.find_data(folder, frames, settings, ALL, (), (), strict=False)
-            _, _, sureness, tested = train.fit(parts, data.labels, args.cache, settings)
-        wrong = mistakes.find_mistakes(parts, tested, sureness.held_out, data.labels)
-        found = sum(each.picture.path in planted for each in wrong[:NAMED])
-        print(f"| {seed} | {len(wrong)} | {found} |", flush=True)
+            files = TrainingFiles(
+                written / "a.keras", written / "lb.pickle", written / "plot.png", cache=args.cache
+            )
+            mistakes = train(folder, files, settings, labels=ALL)["mistakes"]
+        found = sum(mistake["file"] in planted for mistake in mistakes[:NAMED])
+        print(f"| {seed} | {len(mistakes)} | {found} |", flush=True)
 
 
 if __name__ == "__main__":

@@ -31,7 +31,7 @@ def main() -> None:
     print(f"{processor()}; median of {args.rounds} rounds\n")
     print("| clip | way | frames/s | ratio | peak memory, MB |\n|---|---|---|---|---|")
     with tempfile.TemporaryDirectory() as folder:
-        film, output = Path(folder, "out.mp4"), Path(folder, "out.avi")
+        video, output = Path(folder, "out.mp4"), Path(folder, "out.avi")
         for clip in args.clips:
             long = Path(folder, "long.mp4")
             # In a process of its own: a peak of this one would count as one of those that it runs.
@@ -44,14 +44,16 @@ def main() -> None:
                 script = [PYTHON, "predict_video.py", "--no-preview", "--overwrite",
                           "-l", model.with_name("lb.pickle")]  # fmt: skip
                 fast = [*script, "-m", int8]
-                turning = [*fast, "--smoothing", "hmm", "--stride", "auto", "-o", film]
+                turning = [*fast, "--smoothing", "hmm", "--stride", "auto", "-o", video]
                 ways |= {
-                    f"{name}, Keras": [*script, "-m", model, "-i", clip, "-o", film],
-                    f"{name}, int8, to .mp4": [*fast, "-i", clip, "-o", film],
+                    f"{name}, Keras": [*script, "-m", model, "-i", clip, "-o", video],
+                    f"{name}, int8, to .mp4": [*fast, "-i", clip, "-o", video],
                     f"{name}, int8, to .avi": [*fast, "-i", clip, "-o", output],
-                    f"{name}, int8, --no-video": [*fast, "-i", clip, "--no-video"],
+                    f"{name}, int8, no video": [
+                        *fast, "-i", clip, "--json", Path(folder, "r.json"),
+                    ],
                     f"{name}, int8, to .mp4, clip {TIMES} times as long": [
-                        *fast, "-i", long, "-o", film,
+                        *fast, "-i", long, "-o", video,
                     ],
                     f"{name}, int8, hmm, stride auto, to .mp4": [*turning, "-i", clip],
                     f"{name}, int8, hmm, stride auto, to .mp4, clip {TIMES} times as long": [

@@ -4,26 +4,27 @@
 
 The folders in DIR are named after the classes. Streams are made of the probabilities of whole
 clips of different activities one after the other, at 30 frames/s, and of clips with 0.4 s of
-another one inside. A film of 8 pieces of 4 s is cut, too, and labelled by the script; PICTURE shows
-its timelines. FILE has its class names, lb.pickle, beside it.
+another one inside. A video of 8 pieces of 4 s is cut, too, and labelled by the script; PICTURE
+shows its timelines. FILE has its class names, lb.pickle, beside it.
 """
 
 import argparse
 import csv
 import tempfile
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 
 from activity.prediction.classifier import Classifier
-from activity.prediction.labelling import label_once
-from activity.prediction.settings import LOOK_AHEAD, Settings
-from activity.prediction.sight import LOOKS_A_SECOND
-from activity.prediction.smoothing import Prediction, smooth
-from activity.prediction.writer import video_writer
+from activity.prediction.observation import Observation
+from activity.prediction.outputs.video import H264Writer
+from activity.prediction.sampling import SAMPLES_PER_SECOND, sample
+from activity.prediction.smoothers import Smoother
+from activity.prediction.smoothers.hmm import HiddenMarkov
+from activity.prediction.smoothers.mean import Mean
 from activity.quiet.opencv import cv2
 from activity.video.backends import CLOCK, Format
 from activity.video.reader import Frame, VideoReader
@@ -33,24 +34,21 @@ from benchmarks.processes import PYTHON, run
 FPS = 30
 CUTAWAY = 12  # frames
 PIECES, PIECE_SECONDS = 8, 4.0
-FILM_SIZE = (960, 540)
-UNLABELLED = Prediction("", "", np.zeros(1), np.zeros(1))
-
-MEAN = Settings()
-HMM = Settings(smoothing="hmm")
-# What is compared: a name, the settings, and seconds of looking ahead.
-WAYS = [
-    ("none", Settings(size=1), 0.0),
-    ("**mean of 128, the tutorial's**", MEAN, 0.0),
-    ("mean of 32", Settings(size=32), 0.0),
-    ("**hmm, files**", HMM, LOOK_AHEAD),
-    ("**hmm, files, stride auto**", replace(HMM, stride="auto"), LOOK_AHEAD),
-    ("hmm, looking ahead for the whole film", HMM, 1e9),
-    ("hmm, 2 s ahead", HMM, 2.0),
-    ("**hmm, live with a delay of 1 s**", HMM, 1.0),
-    ("hmm, live with a delay of 0.5 s", HMM, 0.5),
-    ("**hmm, live**", HMM, 0.0),
-    ("hmm, live, stride auto", replace(HMM, stride="auto"), 0.0),
+VIDEO_SIZE = (960, 540)
+AUTO = round(FPS / SAMPLES_PER_SECOND)
+# What is compared: a name, the smoother, and the stride.
+WAYS: list[tuple[str, Smoother, int]] = [
+    ("none", Mean(1), 1),
+    ("**mean of 128, the tutorial's**", Mean(128), 1),
+    ("mean of 32", Mean(32), 1),
+    ("**hmm, files**", HiddenMarkov(), 1),
+    ("**hmm, files, stride auto**", HiddenMarkov(), AUTO),
+    ("hmm, looking ahead for the whole video", HiddenMarkov(1e9), 1),
+    ("hmm, 2 s ahead", HiddenMarkov(2.0), 1),
+    ("**hmm, live with a delay of 1 s**", HiddenMarkov(1.0), 1),
+    ("hmm, live with a delay of 0.5 s", HiddenMarkov(0.5), 1),
+    ("**hmm, live**", HiddenMarkov(0.0), 1),
+    ("hmm, live, stride auto", HiddenMarkov(0.0), AUTO),
 ]
 
 
@@ -76,7 +74,7 @@ class Stream:
 
 
 def main() -> None:
-    """Run the comparison; print its table, and that of the film."""
+    """Run the comparison; print its table, and that of the video."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--clips", type=Path, required=True)
     parser.add_argument("--model", type=Path, default=Path("model/activity.xml"))
@@ -102,31 +100,30 @@ def main() -> None:
         "| smoother | frames wrong | seconds behind a cut | label changes on single clips "
         "| cutaways held |\n|---|---|---|---|---|"
     )
-    for name, settings, delay in WAYS:
-        shown = [label(stream, labels, settings, delay) for stream in streams]
+    for name, smoother, stride in WAYS:
+        shown = [label(stream, smoother, stride) for stream in streams]
         wrong = sum(int((a != b.truth).sum()) for a, b in zip(shown, streams, strict=True)) / frames
         late = np.mean([t for a, b in zip(shown, streams, strict=True) for t in lateness(a, b)])
         changes = sum(
-            int((np.diff(label(clip, labels, settings, delay)) != 0).sum())
-            for clip in clips.values()
+            int((np.diff(label(clip, smoother, stride)) != 0).sum()) for clip in clips.values()
         )
         held = sum(
-            bool((label(stream, labels, settings, delay) == stream.truth)[begin:end].all())
+            bool((label(stream, smoother, stride) == stream.truth)[begin:end].all())
             for stream, begin, end in cutaways
         )
         figures = f"{wrong:.1%} | {late:.2f} | {changes} | {held} of {len(cutaways)}"
         print(f"| {name} | {figures} |", flush=True)
-    compare_on_film(args.model, args.clips, list(labels), args.picture)
+    compare_on_video(args.model, args.clips, list(labels), args.picture)
 
 
 def read(source: str, classifier: Classifier, truth: str) -> Stream:
     """Classify every frame of a clip, at `FPS` frames/s."""
     times, rows = [], []
     with VideoReader(source) as reader:
-        engine = classifier.engine(prompt=False)
-        for frame, prediction in label_once(reader, engine, classifier, Settings(), keep=False):
+        images = sample(reader, classifier.metadata, 1, reader.recycle)
+        for frame, probabilities in classifier.engine().stream(images):
             times.append(frame.time)
-            rows.append(prediction.raw)
+            rows.append(probabilities)
     shown = np.arange(0, times[-1] + 0.5 / FPS, 1 / FPS)
     # The frame that is shown at a time is the last one that is not later.
     indices = np.searchsorted(times, shown + 1e-6) - 1
@@ -159,15 +156,14 @@ def with_cutaway(clips: Sequence[Stream], random: np.random.Generator) -> tuple[
     return Stream(probabilities, clip.truth), begin, begin + CUTAWAY + FPS
 
 
-def label(stream: Stream, labels: Sequence[str], settings: Settings, delay: float) -> np.ndarray:
+def label(stream: Stream, smoother: Smoother, stride: int) -> np.ndarray:
     """Return the index of each frame's label."""
-    stride = round(FPS / LOOKS_A_SECOND) if settings.stride == "auto" else settings.stride
-    items: Iterator[tuple[Frame, np.ndarray | None]] = (
-        (Frame(number, number / FPS, row), None if number % stride else row)
+    observations = (
+        Observation(Frame(number, number / FPS, row), None if number % stride else row)
         for number, row in enumerate(stream.probabilities)
     )
-    found = smooth(items, labels, settings, delay, block=1.0 if delay == LOOK_AHEAD else 0.0)
-    return np.array([labels.index(prediction.label) for _, prediction in found])
+    smoothed = smoother.smooth(observations, can_wait=True)
+    return np.array([int(each.probabilities.argmax()) for each in smoothed])
 
 
 def lateness(shown: np.ndarray, stream: Stream) -> list[float]:
@@ -180,12 +176,12 @@ def lateness(shown: np.ndarray, stream: Stream) -> list[float]:
     return late
 
 
-def compare_on_film(model: Path, clips: Path, labels: list[str], picture: Path | None) -> None:
-    """Cut a film and label it with the script; print what is wrong, and draw the timelines."""
+def compare_on_video(model: Path, clips: Path, labels: list[str], picture: Path | None) -> None:
+    """Cut a video and label it with the script; print what is wrong, and draw the timelines."""
     with tempfile.TemporaryDirectory() as name:
-        film = Path(name, "edited.mp4")
-        truth = write_film(film, clips, labels)
-        print(f"\nA film of {PIECES} pieces of {PIECE_SECONDS:g} s, {len(truth)} frames:\n")
+        video = Path(name, "edited.mp4")
+        truth = write_video(video, clips, labels)
+        print(f"\nA video of {PIECES} pieces of {PIECE_SECONDS:g} s, {len(truth)} frames:\n")
         print("| options | frames wrong | label changes, 7 are right |\n|---|---|---|")
         timelines: list[np.ndarray] = []
         for options in (
@@ -198,7 +194,7 @@ def compare_on_film(model: Path, clips: Path, labels: list[str], picture: Path |
             table, timeline = Path(name, "t.csv"), Path(name, f"{len(timelines)}.png")
             run([
                 PYTHON, "predict_video.py", "-m", model, "-l", model.with_name("lb.pickle"),
-                "-i", film, "-o", Path(name, "o.mp4"), "--csv", table, "--timeline", timeline,
+                "-i", video, "-o", Path(name, "o.mp4"), "--csv", table, "--timeline", timeline,
                 "--no-preview", "--overwrite", *options.split(),
             ])  # fmt: skip
             with table.open(newline="", encoding="utf-8-sig") as file:
@@ -211,34 +207,37 @@ def compare_on_film(model: Path, clips: Path, labels: list[str], picture: Path |
             cv2.imwrite(str(picture), np.vstack(timelines[:2]))
 
 
-def write_film(path: Path, clips: Path, labels: list[str]) -> list[str]:
+def write_video(path: Path, clips: Path, labels: list[str]) -> list[str]:
     """Write pieces of clips, neighbours of different classes; return the truth of each frame."""
-    sources = {label: find_sources([str(clips / label)]) for label in labels}
+    sources = {label: list(find_sources([str(clips / label)])) for label in labels}
     truth: list[str] = []
-    with video_writer(path, Format(FPS, FPS, CLOCK)) as writer:
-        for piece in range(PIECES):
-            label = labels[piece % len(labels)]
-            source = sources[label][piece // len(labels) % len(sources[label])]
-            due = 0.0
-            with VideoReader(source, end=PIECE_SECONDS) as reader:
-                for frame in reader:
-                    while due <= frame.time + 1e-6:
-                        fitted = letterboxed(frame.picture)
-                        writer.add(Frame(len(truth), len(truth) / FPS, fitted), UNLABELLED)
-                        truth.append(label)
-                        due += 1 / FPS
+    writer: H264Writer | None = None
+    for piece in range(PIECES):
+        label = labels[piece % len(labels)]
+        source = sources[label][piece // len(labels) % len(sources[label])]
+        due = 0.0
+        with VideoReader(source, end=PIECE_SECONDS) as reader:
+            for frame in reader:
+                while due <= frame.time + 1e-6:
+                    fitted = Frame(len(truth), len(truth) / FPS, letterboxed(frame.picture))
+                    writer = writer or H264Writer(path, Format(FPS, FPS, CLOCK), fitted)
+                    writer.add(fitted)
+                    truth.append(label)
+                    due += 1 / FPS
+    assert writer
+    writer.finish()
     return truth
 
 
 def letterboxed(picture: np.ndarray) -> np.ndarray:
-    """Fit a picture into the film's size, with black bars."""
-    width, height = FILM_SIZE
+    """Fit a picture into the video's size, with black bars."""
+    width, height = VIDEO_SIZE
     scale = min(width / picture.shape[1], height / picture.shape[0])
     size = (round(picture.shape[1] * scale), round(picture.shape[0] * scale))
-    film = np.zeros((height, width, 3), np.uint8)
+    fitted = np.zeros((height, width, 3), np.uint8)
     left, top = (width - size[0]) // 2, (height - size[1]) // 2
-    film[top : top + size[1], left : left + size[0]] = cv2.resize(picture, size)
-    return film
+    fitted[top : top + size[1], left : left + size[0]] = cv2.resize(picture, size)
+    return fitted
 
 
 if __name__ == "__main__":

@@ -47,7 +47,7 @@ def sgd(rate: float) -> Optimizer:
 
 
 def tutorial(_steps: int) -> keras.optimizers.Optimizer:
-    """Make the tutorial's SGD: 1e-4, momentum 0.9, decayed by 1e-4 / epochs a step."""
+    """Make the tutorial's SGD: 1e-4, momentum 0.9, decayed by 1e-4 / epochs per step."""
     rate = keras.optimizers.schedules.InverseTimeDecay(1e-4, 1, 1e-4 / 25)
     return keras.optimizers.SGD(rate, momentum=0.9)
 

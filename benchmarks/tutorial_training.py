@@ -32,7 +32,7 @@ class StepTimes(keras.callbacks.Callback):  # type: ignore[misc]
         super().__init__()
         self.ends: list[float] = []
 
-    def on_train_batch_end(self, batch: int, logs: object = None) -> None:  # noqa: ARG002
+    def on_train_batch_end(self, batch: int, logs: object = None) -> None:
         """Note the time; Keras calls it."""
         self.ends.append(time.monotonic())
 
@@ -93,10 +93,11 @@ def main() -> None:
     model.evaluate(batches, steps=args.steps // 2, verbose=0)
     test_step = (time.monotonic() - started) / (args.steps // 2)
 
-    epoch = (
-        -(-len(parts.train) // BATCH_SIZE) * step + -(-len(parts.test) // BATCH_SIZE) * test_step
+    steps, test_steps = (-(-len(part) // BATCH_SIZE) for part in (parts.train, parts.test))
+    epoch = steps * step + test_steps * test_step
+    print(
+        f"per training step {step:.2f} s, per test step {test_step:.2f} s, per epoch {epoch:.0f} s"
     )
-    print(f"{step:.2f} s a training step, {test_step:.2f} s a test step, {epoch:.0f} s an epoch")
     print(f"{EPOCHS} epochs take {loading + EPOCHS * epoch:.0f} s")
 
 

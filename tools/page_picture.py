@@ -1,4 +1,4 @@
-"""Make the picture in docs/page.md: the page of the film that tools/strip.py cuts, in Chromium.
+"""Make the picture in docs/page.md: the page of the video that tools/strip.py cuts, in Chromium.
 
 python -m tools.page_picture
 """
@@ -13,17 +13,17 @@ from pathlib import Path
 from selenium import webdriver
 from selenium.webdriver.chrome.service import Service
 
-from tools.strip import ROOT, write_film
+from tools.strip import ROOT, write_video
 
 
 def main() -> None:
-    """Label the film and take a picture of its page, some seconds into it."""
+    """Label the video and take a picture of its page, some seconds into it."""
     with tempfile.TemporaryDirectory() as name:
-        film, page = Path(name, "edited.mp4"), Path(name, "edited.html")
-        write_film(film)
+        video, page = Path(name, "edited.mp4"), Path(name, "edited.html")
+        write_video(video)
         subprocess.run(
             [
-                sys.executable, "predict_video.py", "--input", film, "--smoothing", "hmm",
+                sys.executable, "predict_video.py", "--input", video, "--smoothing", "hmm",
                 "--output", Path(name, "labelled.mp4"), "--page", page, "--no-preview", "--quiet",
             ],
             check=True, cwd=ROOT,

@@ -1,4 +1,4 @@
-"""Make the picture at the top of the README: an edited film, labelled in two ways.
+"""Make the picture at the top of the README: an edited video, labelled in two ways.
 
 python -m tools.strip
 """
@@ -20,17 +20,17 @@ WHITE = (255, 255, 255)
 
 
 def main() -> None:
-    """Cut the film, label it, and put frames and timelines one below the other."""
+    """Cut the video, label it, and put frames and timelines one below the other."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        film = folder / "edited.mp4"
-        write_film(film)
+        video = folder / "edited.mp4"
+        write_video(video)
         rows, timelines = [], []
         for way in WAYS:
             output, timeline = folder / f"{way}.mp4", folder / f"{way}.png"
             subprocess.run(
                 [
-                    sys.executable, ROOT / "predict_video.py", "--input", film, "--smoothing", way,
+                    sys.executable, ROOT / "predict_video.py", "--input", video, "--smoothing", way,
                     "--output", output, "--timeline", timeline, "--no-preview", "--quiet",
                     "--model", ROOT / "model/activity.xml", "--label-bin", ROOT / "model/lb.pickle",
                 ],
@@ -52,8 +52,8 @@ def frames_of(path: Path) -> list[np.ndarray]:
     return frames
 
 
-def write_film(path: Path) -> None:
-    """Write the example clips as one film, one after the other."""
+def write_video(path: Path) -> None:
+    """Write the example clips as one video, one after the other."""
     pictures = [one for clip in CLIPS for one in frames_of(ROOT / f"example_clips/{clip}.mp4")]
     height, width = pictures[0].shape[:2]
     writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"mp4v"), 25, (width, height))

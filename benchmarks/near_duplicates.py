@@ -1,10 +1,11 @@
-"""Compare how long near-equal pictures are looked for, by a tree and by all pairs.
+"""Compare how long the search for near-duplicates takes, by a tree and by all pairs.
 
-    python -m benchmarks.copies --dataset DIR
+    python -m benchmarks.near_duplicates --dataset DIR
 
-The thumbnails are those of the given pictures over and over, each time cut, mirrored and brightened
-differently; of every hundred one is a copy of another with a little noise. Or they are of ten fixed
-cameras: the thumbnail of a picture each, with a little noise. Each way runs in its own process.
+The thumbnails are those of the given pictures again and again, each time cropped, mirrored and
+brightened differently; one in a hundred is a copy of another with a little noise. Or they are of
+ten fixed cameras: the thumbnail of a picture each, with a little noise. Each way runs in its own
+process.
 """
 
 import argparse
@@ -21,7 +22,13 @@ from sklearn.neighbors import radius_neighbors_graph
 from activity.preprocessing import shrink_or_grow
 from activity.quiet.opencv import cv2
 from activity.streams import parallel_map
-from activity.training import copies, dataset, layout
+from activity.training import dataset, layout
+from activity.training.near_duplicates import (
+    SAME_PICTURE,
+    THUMBNAIL_SIDE,
+    groups_of,
+    link_near_duplicates,
+)
 from benchmarks.processes import PYTHON, processor, run
 from train import TrainingFiles
 
@@ -40,7 +47,7 @@ def distinct(pictures: list[np.ndarray], number: int) -> np.ndarray:
         top, left = random.integers(0, [height - rows + 1, width - columns + 1])
         part = picture[top : top + rows, left : left + columns]
         part = np.ascontiguousarray(part[:, :: random.choice([-1, 1])])
-        thumbnail = shrink_or_grow(part, copies.THUMBNAIL_SIDE, copies.THUMBNAIL_SIDE)
+        thumbnail = shrink_or_grow(part, THUMBNAIL_SIDE, THUMBNAIL_SIDE)
         contrast, brightness = random.uniform(0.6, 1.4), random.uniform(-40, 40)
         return cv2.convertScaleAbs(thumbnail, alpha=contrast, beta=brightness).ravel()
 
@@ -66,20 +73,20 @@ def noisy(thumbnails: np.ndarray, random: np.random.Generator) -> np.ndarray:
 
 def by_tree(thumbnails: np.ndarray) -> np.ndarray:
     """Number the groups, (N,), as `train.py` does."""
-    return copies.groups_of(len(thumbnails), copies.link_equal(thumbnails))
+    return groups_of(len(thumbnails), link_near_duplicates(thumbnails))
 
 
 def by_all_pairs(thumbnails: np.ndarray) -> np.ndarray:
     """Number the groups, (N,), as versions up to 0.13.0 did."""
     points = thumbnails.astype(np.float32)
-    radius = copies.SAME_PICTURE * np.sqrt(points.shape[1])
+    radius = SAME_PICTURE * np.sqrt(points.shape[1])
     links = radius_neighbors_graph(points, radius, include_self=True)
     groups: np.ndarray = connected_components(links, directed=False)[1]
     return groups
 
 
 KINDS: dict[str, Callable[[list[np.ndarray], int], np.ndarray]] = {
-    "distinct, 1 % copies": distinct,
+    "distinct, 1 % near-duplicates": distinct,
     "ten fixed cameras": cameras,
 }
 WAYS = {"a tree": by_tree, "all pairs": by_all_pairs}
@@ -135,7 +142,7 @@ def main() -> None:
                 path = Path(folder, "thumbnails.npy")
                 np.save(path, make(pictures, size))
                 for way in WAYS if size <= MOST_BY_PAIRS else ["a tree"]:
-                    command = [PYTHON, "-m", "benchmarks.copies", "--measure", path, way]
+                    command = [PYTHON, "-m", "benchmarks.near_duplicates", "--measure", path, way]
                     row = run(command).stdout.strip()
                     print(f"| {kind} | {size:,} | {way} | {row} |", flush=True)
 
