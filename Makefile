@@ -10,6 +10,9 @@ INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check -c constraints
 
 .PHONY: demo test test-all check format
 
+# Threads of the two processes would wait for each other.
+test test-all: export OPENBLAS_NUM_THREADS = 1
+
 demo: $(VENV)/ready
 	@$(BIN)/python predict_video.py --input example_clips \
 		--output output --page output --timeline output --json output --overwrite --no-preview

@@ -87,15 +87,10 @@ class TrainingFiles:
 
 
 def train(
-    folder: Path,
-    files: TrainingFiles,
-    settings: Settings = Settings(),
-    *,
-    labels: Sequence[str] = LABELS,
-    none: Sequence[Path] = (),
-    tables: Sequence[Path] = (),
+    folder: Path, files: TrainingFiles, settings: Settings = Settings(), *,
+    labels: Sequence[str] = LABELS, none: Sequence[Path] = (), tables: Sequence[Path] = (),
     strict: bool = False,
-) -> dict[str, Any]:
+) -> dict[str, Any]:  # fmt: skip
     """Train on the folders named `labels` (["all"]: every one) in `folder`; return the record.
 
     The folders in `none` hold other things, a class of their own. CSV `tables` say which files, or
@@ -133,14 +128,14 @@ def train(
         features = head.compute_features(extractor, parts.train, parts.test, data.labels)
         trained, history = head.train_head(*features, settings)
         predict = partial(head.predict_with_another_head, extractor)
-        calibration = calibrate(parts.train, settings, predict)
+        calibration, held_out = calibrate(parts.train, settings, predict)
         head.scale_temperature(trained, calibration.temperature)
         probabilities = trained.predict(features[1], verbose=0)
     model = head.assemble(base, trained)
     metadata = ModelMetadata(tuple(data.labels), settings.resize, BASES[settings.base].input_size)
     scores = evaluate(parts.test, probabilities, data.labels)
     report.print_scores(scores, data.labels)
-    wrong = mistakes.find_mistakes(parts, probabilities, calibration.held_out, data.labels)
+    wrong = mistakes.find_mistakes(parts, probabilities, held_out, data.labels)
     report.print_mistakes(wrong, scores, files.record, files.errors)
     report.print_calibration(calibration)
 
@@ -160,8 +155,14 @@ def train(
     versions = {name: import_module(name).__version__ for name in PACKAGES}
     record: dict[str, Any] = {
         "arguments": arguments | {"strict": strict} | asdict(files) | asdict(settings),
-        "data": data.record(), "split": parts.record(), "history": history,
-        "calibration": calibration.record(), "test": scores, "copy_test": copy_scores,
+        "data": data.record(),
+        "split": {
+            "training_images": len(parts.train), "test_images": len(parts.test),
+            "test_videos": sorted({str(each.video) for each in parts.test if each.video}),
+            "remarks": parts.remarks,
+        },
+        "history": history, "calibration": asdict(calibration), "test": scores,
+        "copy_test": copy_scores,
         "mistakes": [mistake.record() for mistake in wrong],
         "versions": {"activity": __version__, "python": platform.python_version()} | versions,
         "seconds": round(time.monotonic() - started, 1),

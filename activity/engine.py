@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from itertools import cycle
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
@@ -45,33 +45,6 @@ def batches(items: Iterable[tuple[Key, Image]], size: int) -> Iterator[list[tupl
         yield batch
 
 
-class Engine(Protocol):
-    """Computes the outputs of a model."""
-
-    def stream(self, items: Iterable[tuple[Key, Image]]) -> Iterator[tuple[Key, Image]]:
-        """Yield each key with the (outputs,) float32 outputs of its image, in order.
-
-        Images are (height, width, 3) uint8 RGB. A key without an image comes out in its turn,
-        without outputs. Unless the batch size is 1, items are taken ahead of those yielded.
-        """
-
-
-def load_engine(path: Path, low_latency: bool = False, threads: int | None = None) -> Engine:
-    """Load a model for inference: OpenVINO for a name ending in `.xml`, Keras for any other.
-
-    With `low_latency` it computes one image at a time, and answers before it takes the next.
-    OpenVINO uses this number of `threads`, by default one per core. Raises `UserError` if the model
-    cannot be loaded.
-    """
-    model = load_openvino_model(path) if path.suffix == ".xml" else load_model(path)
-    try:
-        if path.suffix == ".xml":
-            return OpenVINOEngine(model, 1 if low_latency else OPENVINO_BATCH, threads)
-        return KerasEngine(model, 1 if low_latency else KERAS_BATCH)
-    except Exception as error:  # a model can be readable and still not computable
-        raise cannot_be_loaded(path, one_line(error)) from error
-
-
 class KerasEngine:
     """Runs a Keras model, compiled once for one shape; a shorter batch is padded."""
 
@@ -86,7 +59,11 @@ class KerasEngine:
         self._function(self._inputs)  # compiles it
 
     def stream(self, items: Iterable[tuple[Key, Image]]) -> Iterator[tuple[Key, Image]]:
-        """Yield each key with the outputs of its image; see `Engine`."""
+        """Yield each key with the (outputs,) float32 outputs of its image, in order.
+
+        Images are (height, width, 3) uint8 RGB. A key without an image comes out in its turn,
+        without outputs. Unless the batch size is 1, items are taken ahead of those yielded.
+        """
         for batch in batches(items, len(self._inputs)):
             pictured = _fill(self._inputs, batch)
             yield from _keyed(batch, self._function(self._inputs).numpy() if pictured else ())
@@ -105,9 +82,8 @@ class OpenVINOEngine:
         from activity.quiet.openvino import ov
 
         self._batch_size, alone = batch_size, batch_size == 1
-        shape = model.inputs[0].partial_shape
-        shape[0] = batch_size
-        model.reshape(shape)
+        _, *image = model.inputs[0].partial_shape
+        model.reshape([batch_size, *image])
         options: dict[str, str | int] = {"PERFORMANCE_HINT": "LATENCY" if alone else "THROUGHPUT"}
         if threads:
             # Without pinning, as all processes of a machine would be pinned to the same cores.
@@ -118,7 +94,7 @@ class OpenVINOEngine:
         self._requests = [compiled.create_infer_request() for _ in range(count)]
 
     def stream(self, items: Iterable[tuple[Key, Image]]) -> Iterator[tuple[Key, Image]]:
-        """Yield each key with the outputs of its image; see `Engine`."""
+        """Yield each key with the outputs of its image; see `KerasEngine`."""
         running: deque[tuple[openvino.InferRequest, list[tuple[Key, Image]]]] = deque()
 
         def finished() -> Iterator[tuple[Key, Image]]:
@@ -138,6 +114,25 @@ class OpenVINOEngine:
                 yield from finished()
         while running:
             yield from finished()
+
+
+Engine = KerasEngine | OpenVINOEngine
+
+
+def load_engine(path: Path, low_latency: bool = False, threads: int | None = None) -> Engine:
+    """Load a model for inference: OpenVINO for a name ending in `.xml`, Keras for any other.
+
+    With `low_latency` it computes one image at a time, and answers before it takes the next.
+    OpenVINO uses this number of `threads`, by default one per core. Raises `UserError` if the model
+    cannot be loaded.
+    """
+    model = load_openvino_model(path) if path.suffix == ".xml" else load_model(path)
+    try:
+        if path.suffix == ".xml":
+            return OpenVINOEngine(model, 1 if low_latency else OPENVINO_BATCH, threads)
+        return KerasEngine(model, 1 if low_latency else KERAS_BATCH)
+    except Exception as error:  # a model can be readable and still not computable
+        raise cannot_be_loaded(path, one_line(error)) from error
 
 
 def _fill(inputs: np.ndarray, batch: list[tuple[Key, Image]]) -> bool:

@@ -56,25 +56,21 @@ def latest(items: Iterable[Item]) -> Generator[Item, None, None]:
     """
     newest: deque[Item] = deque(maxlen=1)
     changed = Event()
-    closed = ended = False
+    closed = False
 
     def follow() -> None:
-        nonlocal ended
-        try:
-            for item in items:
-                newest.append(item)
-                changed.set()
-                if closed:
-                    break
-        finally:
-            ended = True
+        for item in items:
+            newest.append(item)
             changed.set()
+            if closed:
+                break
 
     with ThreadPoolExecutor(1) as thread:
         following = thread.submit(follow)
+        following.add_done_callback(lambda _: changed.set())
         try:
             # In this order, here and below, or the last item might be missed.
-            while not ended or newest:
+            while not following.done() or newest:
                 changed.wait()
                 changed.clear()
                 if newest:

@@ -12,13 +12,14 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
 import numpy as np
 import pytest
+from filelock import FileLock
 from hypothesis import settings
 
 from activity import cli
@@ -93,21 +94,26 @@ def run_script(
     return subprocess.CompletedProcess([script], code, said.getvalue(), complained.getvalue())
 
 
-def run_process(
-    script: str,
-    *arguments: object,
-    cwd: Path = ROOT,
-    wrapper: Sequence[str] = (),
-    **environment: str,
-) -> subprocess.CompletedProcess[str]:
-    """Run one of the two scripts as a user does, in a process of its own."""
+def start_process(
+    script: str, *arguments: object, cwd: Path = ROOT, first: str = "", **environment: str
+) -> subprocess.Popen[str]:
+    """Start one of the two scripts as a user does, in a process that does something else first."""
     inherited = {name: value for name, value in os.environ.items() if name != "DISPLAY"}
-    done = subprocess.run(
-        [*wrapper, sys.executable, str(ROOT / script), *map(str, arguments)],
-        cwd=cwd, env=inherited | environment, capture_output=True, text=True, timeout=900,
+    begin = f"import runpy, sys; del sys.argv[0]; sys.path.insert(0, {str(ROOT)!r})"
+    program = f"{begin}\n{first}\nrunpy.run_path(sys.argv[0], {{}}, '__main__')"
+    python = [sys.executable, "-c", program] if first else [sys.executable]
+    return subprocess.Popen(
+        [*python, str(ROOT / script), *map(str, arguments)], cwd=cwd, env=inherited | environment,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
     )  # fmt: skip
-    done.stderr = without_progress(done.stderr)
-    return done
+
+
+def run_process(script: str, *arguments: object, **how: Any) -> subprocess.CompletedProcess[str]:
+    """Run one of the two scripts as `start_process` does, to its end."""
+    with start_process(script, *arguments, **how) as process:
+        said, complained = process.communicate()
+    complained = without_progress(complained)
+    return subprocess.CompletedProcess([script], process.returncode, said, complained)
 
 
 def without_progress(stderr: str) -> str:
@@ -172,8 +178,10 @@ def random_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def write_video(path: Path, pictures: Iterable[np.ndarray], fps: float = 25.0) -> Path:
-    """Write (H, W, 3) uint8 BGR pictures as Motion JPEG."""
-    pictures, codec = list(pictures), cv2.VideoWriter.fourcc(*"MJPG")
+    """Write (H, W, 3) uint8 BGR pictures as MPEG-4 in an .mp4, or else as Motion JPEG."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pictures = list(pictures)
+    codec = cv2.VideoWriter.fourcc(*("mp4v" if path.suffix == ".mp4" else "MJPG"))
     height, width = pictures[0].shape[:2]
     writer = cv2.VideoWriter(str(path), cv2.CAP_FFMPEG, codec, fps, (width, height))
     assert writer.isOpened()
@@ -189,6 +197,14 @@ def write_clip(
     """Write a clip of constant grey frames; frame i has the grey level 40 + 5 (i mod 40)."""
     levels = (40 + 5 * (index % 40) for index in range(frames))
     return write_video(path, (np.full((*size, 3), level, np.uint8) for level in levels), fps)
+
+
+@pytest.fixture
+def alone_with_ray(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Have no other cluster on the machine: Ray finds them all, and workers are killed by name."""
+    pytest.importorskip("ray", reason="needs Ray: pip install -r requirements-ray.txt")
+    with FileLock(tmp_path_factory.getbasetemp().parent / "ray.lock"):
+        yield
 
 
 @pytest.fixture(scope="session")
@@ -214,7 +230,7 @@ def trained(
             data = folder / "Sports-Type-Classifier/data"
             data.parent.mkdir(parents=True, exist_ok=True)
             data.symlink_to(dataset_folder)
-            options = (*TUTORIAL.split(), "--weights", random_weights, "--views", 1)
+            options = (*TUTORIAL.split(), "--weights", random_weights, "--views", 0)
             done = run_script("train.py", *options, cwd=folder)
             assert done.returncode == 0, done.stderr
             (folder / "stderr").write_text(done.stderr)

@@ -17,14 +17,13 @@ import kubernetes_validate
 import pyarrow.parquet as pq
 import pytest
 import yaml
-from conftest import BUNDLED, ROOT, run_process, wait_for
-from filelock import FileLock
+from conftest import BUNDLED, ROOT, run_process, start_process, wait_for
 from test_batch import saved
 
 import predict_video
 from activity import __version__
 
-pytest.importorskip("ray", reason="needs Ray: pip install -r requirements-ray.txt")
+pytestmark = pytest.mark.usefixtures("alone_with_ray")
 
 # It starts two machines, says the address, and ends one of them when it is told to.
 CLUSTER = """
@@ -40,13 +39,6 @@ cluster.shutdown()
 """
 CRASH, TABLE = "crash.mp4", "clips.parquet"
 KUBERNETES = "1.37"
-
-
-@pytest.fixture(autouse=True)
-def alone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Have no other cluster on the machine: Ray finds them all, and workers are killed by name."""
-    with FileLock(tmp_path_factory.getbasetemp().parent / "ray.lock"):
-        yield
 
 
 @pytest.fixture
@@ -86,12 +78,9 @@ def clips(tmp_path: Path) -> Path:
 
 def rows(table: Path) -> dict[str, dict[str, Any]]:
     """Return the rows of a table without what differs from run to run, by name, one each."""
-    found = pq.read_table(table).to_pylist(maps_as_pydicts="strict")
-    by_name = {Path(row["clip"]).name: row for row in found}
-    assert len(by_name) == len(found)
-    for row in found:
-        del row["seconds"]
-    return by_name
+    found = {name: row | {"seconds": None} for name, row in saved(table).items()}
+    assert len(found) == pq.read_metadata(table).num_rows
+    return found
 
 
 def processes(word: str) -> list[int]:
@@ -123,10 +112,7 @@ def test_what_dies_takes_no_row_with_it(cluster: "subprocess.Popen[str]", clips:
     assert [name for name, row in expected.items() if row["error"]] == ["cut.mp4", "text.mp4"]
 
     options = [*archive(clips, TABLE), "--ray", address(cluster)]
-    with subprocess.Popen(
-        [sys.executable, ROOT / "predict_video.py", *map(str, options)], cwd=clips, text=True,
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-    ) as run:  # fmt: skip
+    with start_process("predict_video.py", *options, cwd=clips) as run:
         killed = 0
         while run.poll() is None:
             crash_on(clips / "clips" / CRASH)
@@ -175,12 +161,11 @@ def test_a_model_that_cannot_be_loaded_ends_the_run_in_one_line(
         shutil.copyfile(ROOT / "model" / name, clips / name)
     (clips / "activity.bin").write_bytes(b"")
     options = ["--input", clips / "clips", "--table", clips / TABLE, "-m", clips / "activity.xml"]
-    for where in ([], ["--ray", address(cluster)]):
-        done = run_process("predict_video.py", *options, *where, cwd=ROOT)
-        assert done.returncode == 1
-        error = done.stderr.splitlines()[-1]
-        assert error.startswith(f"error: {clips}/activity.xml cannot be loaded")
-        assert error.endswith("; train it again")
+    done = run_process("predict_video.py", *options, "--ray", address(cluster))
+    assert done.returncode == 1
+    error = done.stderr.splitlines()[-1]
+    assert error.startswith(f"error: {clips}/activity.xml cannot be loaded")
+    assert error.endswith("; train it again")
 
 
 def test_the_manifest_is_one() -> None:
@@ -212,11 +197,7 @@ def test_the_manifest_is_one() -> None:
 @pytest.mark.slow
 def test_sigterm_ends_a_run_on_a_cluster_as_any_other(clips: Path) -> None:
     """Ray would take the signal for itself, with a trace and another exit code."""
-    options = [*archive(clips, TABLE), "--ray", "local"]
-    with subprocess.Popen(
-        [sys.executable, ROOT / "predict_video.py", *map(str, options)],
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-    ) as run:  # fmt: skip
+    with start_process("predict_video.py", *archive(clips, TABLE), "--ray", "local") as run:
         wait_for(lambda: saved(clips / TABLE))
         run.send_signal(signal.SIGTERM)
         said, complained = run.communicate()

@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -13,11 +12,11 @@ from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from itertools import pairwise
 from pathlib import Path
-from subprocess import PIPE, CompletedProcess, Popen
+from subprocess import CompletedProcess
 
 import numpy as np
 import pytest
-from conftest import BUNDLED, ROOT, frames, picture, rows, run_script, wait_for, without_progress
+from conftest import BUNDLED, frames, picture, rows, run_script, start_process, wait_for
 from footage import KINDS, Footage, expected, frames_of, number_of
 
 from activity.quiet.opencv import cv2
@@ -193,14 +192,14 @@ def test_a_recording_on_the_web_is_read_once(name: str, start: float, tmp_path: 
 def test_ctrl_c_ends_a_stalled_stream_with_a_finished_video(tmp_path: Path) -> None:
     with camera(court(40), fps=20.0, stalls=True) as address:
         outputs = ("--no-preview", "-o", "cut.mp4", "--csv", "cut.csv")
-        command = [sys.executable, ROOT / "predict_video.py", *BUNDLED, "-i", address, *outputs]
-        process = Popen(list(map(str, command)), cwd=tmp_path, stdout=PIPE, stderr=PIPE, text=True)
+        command = ("predict_video.py", *BUNDLED, "-i", address, *outputs)
+        process = start_process(*command, cwd=tmp_path)
         # The last one before the stall:
         wait_for(lambda: any("\n39," in path.read_text() for path in tmp_path.glob(".cut.*.csv")))
         time.sleep(0.5)
         process.send_signal(signal.SIGINT)
         stdout, stderr = process.communicate(timeout=60)
-    assert (process.returncode, without_progress(stderr)) == (130, "")
+    assert (process.returncode, "Traceback" in stderr, "error" in stderr) == (130, False, False)
     assert "ended before the end of the clip" in stdout
     assert len(frames(tmp_path / "cut.mp4")) == len(rows(tmp_path / "cut.csv"))
     assert sorted(path.name for path in tmp_path.iterdir()) == ["cut.csv", "cut.mp4"]
@@ -221,8 +220,8 @@ def test_a_password_is_in_no_error_and_no_table(tmp_path: Path) -> None:
     assert not any(b"sesame" in path.name.encode() + path.read_bytes() for path in written)
 
 
-def fake_camera(monkeypatch: pytest.MonkeyPatch, clip: Path, fps: float = 25.0) -> list[int]:
-    """Let every camera deliver a clip, at `fps` as it says, and be gone; return those opened."""
+def fake_camera(monkeypatch: pytest.MonkeyPatch, clip: Path) -> list[int]:
+    """Let every camera deliver a clip and be gone, and say nonsense; return those opened."""
     opened: list[int] = []
     real = cv2.VideoCapture
 
@@ -232,7 +231,7 @@ def fake_camera(monkeypatch: pytest.MonkeyPatch, clip: Path, fps: float = 25.0) 
             opened.append(number)
 
         def get(self, name: int) -> float:
-            return fps if name == cv2.CAP_PROP_FPS else 0.0
+            return 90_000.0 if name == cv2.CAP_PROP_FPS else 0.0
 
         def __getattr__(self, name: str) -> object:
             return getattr(self._clip, name)
@@ -248,6 +247,7 @@ def test_a_camera_is_opened_by_its_number(tmp_path: Path, monkeypatch: pytest.Mo
     opened = fake_camera(monkeypatch, tmp_path / "clip.mkv")
     with VideoReader("3") as stream:
         assert (stream.live, stream.format.claimed, stream.expected) == (True, None, None)
+        assert stream.format.fps == USUAL_FPS
         for number, frame in enumerate(stream):
             assert (frame.number, number_of(frame.picture)) == (number, numbers[number])
             assert frame.time >= number * 0.05
@@ -257,15 +257,9 @@ def test_a_camera_is_opened_by_its_number(tmp_path: Path, monkeypatch: pytest.Mo
 
 
 @pytest.mark.parametrize("absurd", [0.0, -1.0, 90_000.0, float("nan"), float("inf")])
-def test_an_unlikely_frame_rate_is_replaced(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, absurd: float
-) -> None:
+def test_an_unlikely_frame_rate_is_replaced(absurd: float) -> None:
     assert usable_fps(absurd) == usable_fps(None) == usable_fps() == USUAL_FPS
     assert usable_fps(absurd, Fraction(24)) == 24.0
-    Footage().write(tmp_path / "clip.mkv")
-    fake_camera(monkeypatch, tmp_path / "clip.mkv", absurd)
-    with VideoReader("0") as stream:
-        assert stream.format.fps == USUAL_FPS
 
 
 @contextmanager

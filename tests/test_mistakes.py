@@ -33,7 +33,7 @@ def test_whose_own_label_is_least_probable_comes_first() -> None:
         {"file": Path("data/football/4.jpg"), "label": "football", "predicted": "tennis",
          "probability": 0.6, "part": "train"},
     ]  # fmt: skip
-    alone = find_mistakes(Parts(train, test, []), tested, None, LABELS)
+    alone = find_mistakes(Parts(train, test, []), tested, held_out[:0], LABELS)
     assert [mistake.picture.path.name for mistake in alone] == ["2.jpg", "0.jpg"]
 
 

@@ -1,10 +1,8 @@
 """The model files: what is written is what is read, and nothing in a stranger's file is run."""
 
 import copy
-import importlib
 import json
 import os
-import subprocess
 import sys
 import xml.etree.ElementTree as ElementTree
 import zipfile
@@ -49,9 +47,16 @@ def small_model() -> ov.Model:
     return ov.Model([opset8.softmax(logits, 1)], [images])
 
 
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    path = tmp_path_factory.mktemp("saved") / "model.keras"
+    model_file.save_model(keras_model(), path, METADATA)
+    return path.read_bytes()
+
+
 @pytest.fixture
-def keras_file(tmp_path: Path) -> Path:
-    model_file.save_model(keras_model(), tmp_path / "model.keras", METADATA)
+def keras_file(tmp_path: Path, saved: bytes) -> Path:
+    (tmp_path / "model.keras").write_bytes(saved)
     return tmp_path / "model.keras"
 
 
@@ -338,17 +343,6 @@ def test_the_same_file_does_harm_where_it_may(keras_file: Path, marker: Path, na
     with suppress(Exception), keras.saving.custom_object_scope(KNOWN.get(name, {})):
         keras.saving.load_model(keras_file, safe_mode=False)(np.zeros((1, 8, 8, 3), np.float32))
     assert marker.exists() or noted == ["urllib.Request"]
-
-
-def test_other_harm_is_noticed(marker: Path) -> None:
-    for harm in (
-        lambda: subprocess.Popen(["touch", "MARKER"]).wait(),
-        lambda: importlib.import_module("evil"), keras.config.enable_unsafe_deserialization,
-    ):  # fmt: skip
-        with pytest.raises(AssertionError), nothing_runs(marker):
-            harm()
-        marker.unlink(missing_ok=True)
-        noted.clear()
 
 
 @pytest.mark.parametrize("name", ["m.keras", "m.h5"])

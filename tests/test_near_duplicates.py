@@ -93,11 +93,6 @@ def test_exactly_the_difference_is_equal_and_more_is_not() -> None:
     assert check(thumbnails) == [0, 0, 2]
 
 
-def test_exact_copies_by_the_thousand_are_one_group() -> None:
-    thumbnails = np.random.default_rng(0).integers(0, 256, (3, VALUES), np.uint8)
-    assert check(np.repeat(thumbnails, 1000, axis=0)) == [0] * 1000 + [1000] * 1000 + [2000] * 1000
-
-
 def test_a_fixed_camera_is_one_group_in_little_memory() -> None:
     """All pairs of 3,000 are nine million, of 16 bytes at least."""
     random = np.random.default_rng(0)

@@ -11,12 +11,11 @@ from unittest.mock import patch
 import pyarrow.parquet as pq
 import pytest
 from conftest import BUNDLED, ROOT, rows, run_script, write_clip
-from filelock import FileLock
 
 from activity.errors import UserError
 from activity.prediction.outputs import OUTPUTS
 from activity.prediction.outputs.uncertain import Request
-from activity.prediction.plan import Plan, make_plan, refuse_to_replace
+from activity.prediction.plan import Plan, make_plan
 from activity.prediction.settings import Settings
 from activity.prediction.smoothers import SMOOTHERS
 
@@ -38,12 +37,6 @@ def plan(*inputs: str, **options: Any) -> Plan:
     wanted = {kind: options.pop(kind) for kind in OUTPUTS if kind in options}
     usual = {"settings": Settings(), "table": None, "on_cluster": False, "overwrite": False}
     return make_plan(inputs, wanted, ROOT / "model/activity.xml", LABELS, **usual | options)
-
-
-def test_a_registry_has_kinds_by_their_names() -> None:
-    for registry in (OUTPUTS, SMOOTHERS):
-        assert all(kind.name == name for name, kind in registry.items())
-        assert all(kind.__doc__ for kind in registry.values())
 
 
 def test_a_clip_gets_the_files_that_are_named_or_else_a_video(folder: Path) -> None:
@@ -89,38 +82,6 @@ def test_a_table_is_made_by_other_processes_and_of_whole_paths(
     found = plan("clip.avi", "pipe", table=Path("t.csv"), preview=False)
     assert not found.in_processes
     assert found.jobs[1].outputs == {"preview": False}
-
-
-MISTAKES: list[tuple[dict[str, Any], str]] = [
-    ({"output": "v.mkv"}, "--output v.mkv ends in '.mkv'; choose a name ending in .mp4 or .avi"),
-    ({"csv": "model.bin"}, "--csv model.bin ends in '.bin'; choose a name ending in .csv"),
-    ({"json": "r"}, "--json r ends in 'nothing'; choose a name ending in .json"),
-    ({"timeline": "t.gif"}, "--timeline t.gif ends in .* a name ending in .png, .pdf or .svg"),
-    ({"csv": "clip.avi/t.csv"}, "--csv clip.avi/t.csv cannot be written: clip.avi is a file"),
-    ({"output": "clip.avi", "overwrite": True}, "--input and --output are the same file, clip.avi"),
-    ({"csv": "t.csv", "table": Path("t.csv")}, "--csv and --table are the same file, .*t.csv"),
-    ({"json": "r.json"}, "--json r.json exists; add --overwrite, or choose another name"),
-    ({"json": "r.json", "table": Path("new.csv")}, "--json .*/r.json exists; add --overwrite"),
-    ({"inputs": ["days"], "csv": "r.json/t.csv"}, "--csv .* cannot be written: r.json is a file"),
-    ({"inputs": ["0"], "on_cluster": True}, "0 gives each frame only once; leave out --ray"),
-    ({"settings": Settings(fps=5)}, "--fps 5 is the rate of numbered pictures; name some"),
-    ({"inputs": ["*.mov"]}, r"--input \*.mov matches no file; name another pattern"),
-]
-
-
-@pytest.mark.parametrize(("options", "message"), MISTAKES)
-def test_a_mistake_is_found_before_anything_slow(
-    options: dict[str, Any], message: str, folder: Path
-) -> None:
-    (folder / "r.json").write_text("{}")
-    inputs = options.get("inputs", ["clip.avi"])
-    given = {n: Path(each) if n in OUTPUTS else each for n, each in options.items()}
-    given.pop("inputs", None)
-    with pytest.raises(UserError, match=f"^{message}"):
-        found = plan(*inputs, **given)
-        refuse_to_replace(found.jobs[0].outputs)
-    assert (folder / "r.json").read_text() == "{}"
-    assert not [path for path in folder.rglob("*.csv") if path.is_file()]
 
 
 def test_what_a_run_with_an_existing_table_has_written_may_be_replaced(folder: Path) -> None:
@@ -176,14 +137,6 @@ def test_a_new_output_and_smoother_work_for_a_clip(folder: Path) -> None:
         assert float(row["probability"]) >= float(row["raw_probability"]) - 1e-6
     done = run_script("predict_video.py", *options, cwd=folder)
     assert "exists; add --overwrite" in done.stderr
-
-
-@pytest.fixture
-def alone_with_ray(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Have no other cluster on the machine, as `test_cluster.py` does."""
-    pytest.importorskip("ray", reason="needs Ray: pip install -r requirements-ray.txt")
-    with FileLock(tmp_path_factory.getbasetemp().parent / "ray.lock"):
-        yield
 
 
 @pytest.mark.usefixtures("toys")

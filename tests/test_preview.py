@@ -5,7 +5,6 @@ import re
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,7 +14,7 @@ import pytest
 import Xlib.display
 import Xlib.protocol.event
 import Xlib.X
-from conftest import BUNDLED, ROOT, frames, wait_for, write_clip
+from conftest import BUNDLED, frames, start_process, wait_for, write_clip
 
 pytestmark = pytest.mark.skipif(
     not (shutil.which("Xvfb") and shutil.which("xdotool")),
@@ -50,11 +49,7 @@ def x(display: str, *command: str) -> str:
 
 def start(folder: Path, clip: Path, display: str, *more: object) -> "subprocess.Popen[str]":
     options = (*BUNDLED, "--realtime", "-i", clip, "-o", "out.avi", *more)
-    command = [sys.executable, ROOT / "predict_video.py", *options]
-    return subprocess.Popen(
-        list(map(str, command)), cwd=folder, text=True,
-        env=os.environ | {"DISPLAY": display}, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-    )  # fmt: skip
+    return start_process("predict_video.py", *options, cwd=folder, DISPLAY=display)
 
 
 def ended(process: "subprocess.Popen[str]", code: int = 0) -> list[str]:

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from conftest import COLOURS, ROOT, frames, picture, run_process, run_script, write_clip
+from conftest import COLOURS, ROOT, picture, run_process, run_script, write_clip
 from sklearn.preprocessing import LabelBinarizer
 
 from activity.quiet.opencv import cv2
@@ -32,13 +32,9 @@ PREDICT = [
     ("--ask 10001 new", 2, "'10001' is not a whole number from 1 to 10000"),
     ("--ask 5", 2, "argument --ask: expected 2 arguments"),
     ("-i http://127.0.0.1:9/none", 1, "http://127.0.0.1:9/none gives no frame"),
-    ("-i 97", 1, "97 gives no frame"),
     ("-i missing.mp4", 1, "missing.mp4 does not exist; name a video file"),
     ("-i missing.mp4 --fps 5", 1, "--fps 5 is the rate of numbered pictures; name some"),
     ("-i frames", 1, "frames is a folder of pictures; name them as 'frames/*.png'"),
-    ("-i model", 1, "model is a folder without a video; name one with some"),
-    ("-i *.webm", 1, "*.webm matches no file; name another pattern"),
-    ("-i \udcff.avi", 1, r"\udcff.avi is not named in UTF-8"),
     ("-i two.pickle", 1, "two.pickle holds no frame that can be decoded; is it a video?"),
     ("--start 2", 1, "clip.avi has no frame at 2 s; begin earlier"),
     ("--csv kept.csv", 1, "--csv kept.csv exists; add --overwrite, or choose another name"),
@@ -48,6 +44,8 @@ PREDICT = [
     ("-o clip.avi --overwrite", 1, "--input and --output are the same file, clip.avi; name diff"),
     ("--csv folder.csv", 1, "--csv folder.csv is a folder; name a file in it"),
     ("--timeline t.gif", 1, "t.gif ends in '.gif'; choose a name ending in .png, .pdf or .svg"),
+    ("--csv file/t.csv", 1, "--csv file/t.csv cannot be written: file is a file"),
+    ("--table new.csv --json kept.json", 1, "kept.json exists; add --overwrite, or choose"),
     ("--csv a", 1, "--csv a ends in 'nothing'; choose a name ending in .csv"),
     ("--csv t.csv --table t.csv", 1, "--csv and --table are the same file"),
     ("--table t.txt", 1, "t.txt ends in '.txt'; choose a name ending in .csv or .parquet"),
@@ -78,7 +76,6 @@ TRAIN = [
     ("-m data/tennis/1.png/m", 1, "m cannot be written: data/tennis/1.png is a file"),
     ("-p model/lb.pickle", 1, "--label-bin and --plot are the same file, model/lb.pickle; name"),
     ("-m activity.xml", 1, "are the same file, activity.xml; name different ones"),
-    ("-p p.gif", 1, "--plot p.gif ends in '.gif'; choose a name ending in .png, .pdf or .svg"),
     ("--weights none.h5", 1, "--weights none.h5 is not a file; name one, or 'imagenet'"),
     ("--weights clip.avi --base resnet50", 1, "clip.avi does not hold ResNet50 weights without t"),
     ("--cache two.pickle", 1, "two.pickle cannot be used (file is not a database); delete it or"),
@@ -95,7 +92,6 @@ FORBIDDEN = [
         ("-o", "fixed/out.avi", DENIED), ("-o", "fixed/new/out.avi", DENIED),
         ("-o", "locked/out.avi", DENIED), ("-o", f"{LONG}.avi", NAME_TOO_LONG),
         ("--csv", "fixed/t.csv", DENIED), ("--json", "fixed/t.json", DENIED),
-        ("--timeline", "fixed/t.png", DENIED), ("--page", "fixed/p.html", DENIED),
         ("--table", "fixed/t.csv", DENIED), ("--table", "locked/t.csv", DENIED),
         ("--ask 5", "fixed", DENIED), ("--ask 5", "locked", DENIED),
     )],
@@ -118,14 +114,13 @@ CASES += [("train.py", *case) for case in TRAIN]
 def place(tmp_path_factory: pytest.TempPathFactory, dataset_folder: Path) -> Iterator[Path]:
     """Make a folder with a model, a clip and pictures, all that can be wrong, and what is closed.
 
-    `secret.*`, `half.bin`, and what is in `locked` and `half open/shut` cannot be read, nothing can
-    be written to `fixed`.
+    `secret.*`, `half.bin`, and all in `locked` cannot be read, nothing can be written to `fixed`.
     """
     place = tmp_path_factory.mktemp("place")
     model = Path(shutil.copytree(ROOT / "model", place / "model"))
     clip = write_clip(place / "clip.avi", frames=5)
     shutil.copytree(dataset_folder, place / "data")
-    for name in ("locked", "fixed", "half open/shut", "folder.csv", "frames", "full/football"):
+    for name in ("locked", "fixed", "folder.csv", "frames", "full/football"):
         (place / name).mkdir(parents=True)
     for label in COLOURS:
         (place / "broken" / label).mkdir(parents=True)
@@ -133,7 +128,7 @@ def place(tmp_path_factory: pytest.TempPathFactory, dataset_folder: Path) -> Ite
     (place / "broken/tennis/0.png").write_text("broken")
     (place / "single/pictures").mkdir(parents=True)
     shutil.copy(place / "data/tennis/0.png", place / "single/pictures")
-    for name in ("kept.csv", "frames/one.png", "full/football/1.jpg", "file"):
+    for name in ("kept.csv", "kept.json", "frames/one.png", "full/football/1.jpg", "file"):
         (place / name).touch()
     (place / "xml.xml").write_text("<net></net>")
     (place / "two.pickle").write_bytes(pickle.dumps(LabelBinarizer().fit(["a", "b"])))
@@ -145,8 +140,7 @@ def place(tmp_path_factory: pytest.TempPathFactory, dataset_folder: Path) -> Ite
         (model / "activity.xml", "lost.xml"),
     ]:  # fmt: skip
         shutil.copyfile(source, place / name)
-    closed = [place / name for name in ("half.bin", "locked", "half open/shut")]
-    closed += place.glob("secret.*")
+    closed = [place / "half.bin", place / "locked", *place.glob("secret.*")]
     for path in closed:
         path.chmod(0)
     (place / "fixed").chmod(0o500)
@@ -206,33 +200,7 @@ def test_what_may_not_be_used_is_one_line_with_a_remedy(
     assert line.strip().endswith(remedies)
 
 
-@pytest.mark.parametrize(
-    ("script", "option"), [("predict_video.py", "-i/--input"), ("train.py", "-d/--dataset")]
-)
-def test_what_is_required_is_named(script: str, option: str) -> None:
-    done = run_script(script)
-    line = f"{script}: error: the following arguments are required: {option} (see --help)\n"
-    assert (done.returncode, done.stdout, done.stderr) == (2, "", line)
-
-
-def test_a_password_is_not_repeated(place: Path) -> None:
-    line = refusal(place, 1, "predict_video.py", "-i", "rtsp://me:secret@host/x", "--fps", "5")
-    assert "secret" not in line
-
-
-def test_of_several_clips_the_readable_ones_are_labelled(place: Path, tmp_path: Path) -> None:
-    sources = ["locked/clip.avi", "secret.avi", TOO_LONG, "clip.avi"]
-    with unprivileged():
-        done = run_script("predict_video.py", "-o", tmp_path, "-i", *sources, cwd=place)
-    assert done.returncode == 1
-    for error, source in zip(done.stderr.splitlines(), sources[:3], strict=True):
-        assert error.startswith("error: ")
-        assert source in error
-    [video] = tmp_path.iterdir()
-    assert len(frames(video)) == 5
-
-
-def test_pictures_and_folders_that_may_not_be_read_are_named(folder: Path, place: Path) -> None:
+def test_pictures_and_folders_that_may_not_be_read_are_named(folder: Path) -> None:
     (folder / "tennis" / "0.png").chmod(0)
     closed = [folder / name for name in ("hockey", ".hidden", "tennis/old")]
     for path in closed:
@@ -240,7 +208,6 @@ def test_pictures_and_folders_that_may_not_be_read_are_named(folder: Path, place
     with unprivileged():
         options = ("-d", folder, "--labels", "all", "--strict")
         done = run_script("train.py", *options, cwd=folder.parent)
-        clips = run_script("predict_video.py", "-i", "half open", cwd=place)
     for path in closed:
         path.chmod(0o700)
     [skipped] = [line for line in done.stdout.splitlines() if line.startswith("skipped")]
@@ -252,10 +219,6 @@ def test_pictures_and_folders_that_may_not_be_read_are_named(folder: Path, place
     ]
     assert sorted(warnings) == left_out
     assert error.startswith("error: 1 file cannot be decoded (--strict)")
-    assert clips.stderr.splitlines() == [
-        f"warning: half open/shut is left out: {DENIED}",
-        "error: --input half open is a folder without a video; name one with some",
-    ]
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,6 @@ from labelled import PREDICTION, clip_of, video_of
 
 from activity.prediction.outputs.sound import PLAYED
 from activity.prediction.outputs.video import Video
-from activity.video.backends import Sound
 from activity.video.reader import VideoReader
 
 FPS, SECONDS, FLASH = 25, 2.0, 1.0
@@ -279,5 +278,5 @@ def test_a_clip_that_is_gone(tmp_path: Path) -> None:
 def test_hardly_any_time_is_not_misread(tmp_path: Path) -> None:
     """FFmpeg's filters take 1e-05 for 1 second."""
     path = Clip("clip.mov", "pcm_s16le").write(tmp_path)
-    made = played(video_of(path, sound=Sound(str(path), origin=1e-5)))
+    made = played(video_of(path, sound=str(path), origin=1e-5))
     assert made.offset == pytest.approx(0, abs=0.002)

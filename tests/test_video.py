@@ -214,9 +214,8 @@ def scene(number: int, size: tuple[int, int] = (120, 160)) -> np.ndarray:
 
 
 def source(path: Path, codec: str, pix_fmt: str, tags: tuple[int, int, int] = (2, 2, 2)) -> Path:
-    Footage(
-        codec, "qmax=8", pix_fmt, numbers=range(10), size=(120, 160), b_frames=0, colours=tags
-    ).write(path)
+    clip = Footage(codec, "qmax=8", pix_fmt, (120, 160), range(10), b_frames=0, colours=tags)
+    clip.write(path)
     return path
 
 
@@ -261,7 +260,7 @@ def test_a_video_is_as_bright_as_the_clip_and_says_the_same_of_its_colours(
 
 
 @pytest.mark.parametrize(
-    ("tags", "start"), [((9, 18, 9), 0.0), ((9, 16, 9), 0.08), ((12, 1, 1), 0.0), ((2, 2, 8), 0.08)]
+    ("tags", "start"), [((9, 18, 9), 0.0), ((9, 16, 9), 0.08), ((2, 2, 8), 0.08)]
 )
 def test_colours_that_not_every_screen_has_become_those_that_the_model_gets(
     tmp_path: Path, tags: tuple[int, int, int], start: float

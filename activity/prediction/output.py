@@ -19,6 +19,7 @@ from activity.video.reader import Frame
 from activity.video.stop import Stop
 
 PARTS = ".parts"  # a clip's part of something made of all clips waits in a folder called so
+Names = Sequence[str]
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,7 @@ class Output:
 
     name: ClassVar[str]  # of its option, and in records
     help: ClassVar[str]
-    endings: ClassVar[Sequence[str]]  # the first is for files whose names are not given
+    endings: ClassVar[Sequence[str]] = ()  # the first is for files whose names are not given
     flags: ClassVar[Sequence[str]] = ()  # other names of its option
     draws: ClassVar[bool] = False  # whether `add` needs the picture, with the label drawn on it
     observes: ClassVar[bool] = False  # whether it takes in observations, too, in another thread
@@ -86,9 +87,7 @@ class Output:
         return given / f"{name}{cls.endings[0]}"
 
     @classmethod
-    def gatherer(
-        cls, given: Any, labels: Sequence[str], several: bool, names: Sequence[str]
-    ) -> Gatherer | None:
+    def gatherer(cls, given: Any, labels: Names, several: bool, names: Names) -> Gatherer | None:
         """Return what makes something of all clips, of these names, if this kind does.
 
         Raises `UserError` if that could not be written.

@@ -65,7 +65,8 @@ def draw_rows(frame: np.ndarray, rows: Sequence[tuple[str, float]]) -> None:
 def _fit(texts: tuple[str, ...], height: int, width: int) -> tuple[int, int]:
     """Return the size of the text and the width of the longest in pixels; 0 for no room."""
     for size in range(round(TEXT_SHARE * min(height, width)), 0, -1):
-        text_width = max(_width(text, size) for text in texts)
+        sizes = [cv2.getTextSize((0, 0), text, (0, 0), FONT, size, WEIGHT) for text in texts]
+        text_width = max(width for _, _, width, _ in sizes)
         margin = size // 2
         plate_width = text_width + 2 * margin
         plate_height = round(ROW * size) * len(texts) + margin
@@ -73,8 +74,3 @@ def _fit(texts: tuple[str, ...], height: int, width: int) -> tuple[int, int]:
         if fits and plate_width * plate_height <= LARGEST_SHARE * height * width:
             return size, text_width
     return 0, 0
-
-
-def _width(text: str, size: int) -> int:
-    _, _, width, _ = cv2.getTextSize((0, 0), text, (0, 0), FONT, size, WEIGHT)
-    return width

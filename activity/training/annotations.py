@@ -61,7 +61,8 @@ def read_table(path: Path, folder: Path) -> list[Annotation]:
             file, label, start_text, end_text, part, site = cells
             if not file:
                 raise ValueError("it names no file")
-            start, end = _seconds(start_text) or 0.0, _seconds(end_text)
+            start = _seconds(start_text or "0")
+            end = _seconds(end_text) if end_text else None
             if end is not None and end <= start:
                 raise ValueError(f"end {end:g} is not after start {start:g}")
             part = part.lower()
@@ -78,10 +79,8 @@ def read_table(path: Path, folder: Path) -> list[Annotation]:
     return annotations
 
 
-def _seconds(text: str) -> float | None:
-    """Return a time, None for an empty cell; raise `ValueError` for anything else."""
-    if not text:
-        return None
+def _seconds(text: str) -> float:
+    """Return the time in a cell; raise `ValueError` for anything else."""
     with suppress(ValueError):
         if 0 <= (seconds := float(text.replace(",", "."))) < math.inf:
             return seconds

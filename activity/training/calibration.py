@@ -8,7 +8,6 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from scipy.optimize import minimize_scalar
@@ -38,11 +37,6 @@ class Calibration:
     # The share of a folder of other things that is taken for such though it was not taught, by the
     # folder's name; empty where there are not several folders.
     other_things_noticed: dict[str, float] = field(default_factory=dict)
-    held_out: np.ndarray | None = None  # (N, classes) probabilities of the pictures, calibrated
-
-    def record(self) -> dict[str, Any]:
-        """Return it as it stands in the record of a run: without the probabilities."""
-        return {name: value for name, value in vars(self).items() if name != "held_out"}
 
 
 def class_indices(pictures: Sequence[Picture], labels: Sequence[str]) -> np.ndarray:
@@ -50,15 +44,20 @@ def class_indices(pictures: Sequence[Picture], labels: Sequence[str]) -> np.ndar
     return np.array([labels.index(picture.label) for picture in pictures])
 
 
-def calibrate(pictures: Sequence[Picture], settings: Settings, predict: Predict) -> Calibration:
-    """Cross-validate on the pictures of the training part; those of one group stay together."""
+def calibrate(
+    pictures: Sequence[Picture], settings: Settings, predict: Predict
+) -> tuple[Calibration, np.ndarray]:
+    """Cross-validate on the pictures of the training part; those of one group stay together.
+
+    Also returns their (N, classes) held-out probabilities, calibrated; of too few, (0, classes).
+    """
     labels = sorted({picture.label for picture in pictures})
     truth = class_indices(pictures, labels)
     groups = [picture.group for picture in pictures]
     scenes = Counter(label for label, _ in set(zip(truth.tolist(), groups, strict=True)))
     folds = min(settings.folds, *scenes.values())
     if folds < 2:
-        return Calibration()
+        return Calibration(), np.empty((0, len(labels)))
     folding = StratifiedGroupKFold(folds, shuffle=True, random_state=settings.seed)
     held_out = np.empty((len(pictures), len(labels)))
     for train, test in folding.split(truth, truth, groups):
@@ -66,7 +65,7 @@ def calibrate(pictures: Sequence[Picture], settings: Settings, predict: Predict)
     temperature = best_temperature(held_out, truth)
     calibrated = tempered(held_out, temperature)
     errors = calibration_error(held_out, truth), calibration_error(calibrated, truth)
-    return Calibration(temperature, *errors, _noticed(pictures, settings, predict), calibrated)
+    return Calibration(temperature, *errors, _noticed(pictures, settings, predict)), calibrated
 
 
 def _noticed(pictures: Sequence[Picture], settings: Settings, predict: Predict) -> dict[str, float]:

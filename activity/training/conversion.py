@@ -35,21 +35,16 @@ def quantize(model: ov.Model, pictures: Sequence[Picture], settings: Settings) -
     count = min(len(pictures), settings.calibration_images)
     drawn = random.Random(settings.seed).sample(pictures, count)
     samples = [image[None] for image in plain_images(drawn, settings.resize, base.input_size)]
-    shape = model.inputs[0].partial_shape
-    shape[0] = 1
-    model.reshape(shape)
+    model.reshape([1, base.input_size, base.input_size, 3])
     # The extremes over all images, not the means of each image's extremes.
     ranges = nncf.quantization.range_estimator.RangeEstimatorParametersSet.MINMAX
     return nncf.quantize(
-        model,
-        nncf.Dataset(samples),
-        preset=nncf.QuantizationPreset.MIXED,
-        subset_size=len(samples),
+        model, nncf.Dataset(samples), preset=nncf.QuantizationPreset.MIXED, subset_size=count,
         ignored_scope=nncf.IgnoredScope(names=_kept_in_float(model, base.float_convolutions)),
         advanced_parameters=nncf.AdvancedQuantizationParameters(
             disable_bias_correction=True, activations_range_estimator_params=ranges
         ),
-    )
+    )  # fmt: skip
 
 
 def _kept_in_float(model: ov.Model, float_convolutions: range) -> list[str]:

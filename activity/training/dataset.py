@@ -47,18 +47,8 @@ class Picture:
         """The file that the user knows."""
         return self.video or self.path
 
-    @property
-    def name(self) -> str:
-        """What to call it over a picture of it: without folders."""
-        return Path(str(self)).name
-
     def __str__(self) -> str:
         return f"{self.source} {self.time:.2f} s" if self.video else str(self.source)
-
-    def record(self) -> dict[str, Any]:
-        """Return what it is, as it stands in the record of a run."""
-        time = {"time": self.time} if self.video else {}
-        return {"file": self.source, **time, "label": self.label}
 
 
 class SkippedFile(NamedTuple):
@@ -155,7 +145,6 @@ def load(annotations: Sequence[Annotation], frames: Path, required: Sequence[str
 
     pictures = [picture for picture, _ in samples]
     thumbnails = np.array([thumbnail for _, thumbnail in samples], np.uint8)
-    thumbnails = thumbnails.reshape(-1, 3 * THUMBNAIL_SIDE**2)
     equal = link_near_duplicates(thumbnails)
     links = np.array([*equal, *_scene_links(pictures, thumbnails)], int).reshape(-1, 2)
     scenes = groups_of(len(pictures), links).tolist()

@@ -7,8 +7,6 @@ in int8: no squeeze-and-excitation, and ReLU6 in place of swish (Liu 2020, Tenso
 
 from activity.quiet.keras import keras
 
-STEM_FILTERS = 32
-HEAD_FILTERS = 1280
 # Of each stage the number of blocks, their kernel, the stride of the first one, what the channels
 # of a block's input are multiplied by, and the filters.
 STAGES = (
@@ -23,12 +21,12 @@ def efficientnet_lite2(size: int) -> keras.Model:
     Its input is RGB, (x - 127) / 128 of 0..255.
     """
     image = keras.Input((size, size, 3))
-    stem = keras.layers.Conv2D(STEM_FILTERS, 3, 2, padding="same", use_bias=False)
+    stem = keras.layers.Conv2D(32, 3, 2, padding="same", use_bias=False)
     x = _normalized(stem(image))
     for blocks, kernel, stride, expansion, filters in STAGES:
         for index in range(blocks):
             x = _inverted_residual(x, kernel, stride if index == 0 else 1, expansion, filters)
-    x = keras.layers.Conv2D(HEAD_FILTERS, 1, use_bias=False)(x)
+    x = keras.layers.Conv2D(1280, 1, use_bias=False)(x)
     return keras.Model(image, _normalized(x), name="efficientnet_lite2")
 
 

@@ -21,43 +21,37 @@ class FeatureBatches(keras.utils.PyDataset):  # type: ignore[misc]
     """
 
     def __init__(
-        self,
-        extractor: FeatureExtractor,
-        pictures: Sequence[Picture],
-        views: Sequence[int],
-        labels: Sequence[str],
-        size: int | None = None,
-        seed: int | None = None,
-    ) -> None:
+        self, extractor: FeatureExtractor, pictures: Sequence[Picture], views: Sequence[int],
+        labels: Sequence[str], size: int | None = None, seed: int | None = None,
+    ) -> None:  # fmt: skip
         super().__init__()
         self._cache, self.features, self.classes = extractor.cache, extractor.features, len(labels)
-        self._keys = [extractor.key(picture, view) for picture in pictures for view in views]
-        self.size = size or extractor.settings.batch_size(len(self._keys))
-        self._targets = [labels.index(each.label) for each in pictures for _ in views]
-        self._order = np.arange(len(self._keys))
+        self._rows = [
+            (extractor.key(each, view), labels.index(each.label))
+            for each in pictures for view in views
+        ]  # fmt: skip
+        self.size = size or extractor.settings.batch_size(len(self._rows))
         self._random = None if seed is None else np.random.default_rng(seed)
         self.on_epoch_end()
 
     def __len__(self) -> int:
-        return -(-len(self._keys) // self.size)
+        return -(-len(self._rows) // self.size)
 
     def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
-        rows = self._order[index * self.size : (index + 1) * self.size]
-        targets = keras.utils.to_categorical([self._targets[row] for row in rows], self.classes)
-        return self._cache.read([self._keys[row] for row in rows]), targets
+        rows = self._rows[index * self.size : (index + 1) * self.size]
+        keys, targets = zip(*rows, strict=True)
+        return self._cache.read(keys), keras.utils.to_categorical(targets, self.classes)
 
     def on_epoch_end(self) -> None:
         """Shuffle; Keras calls it."""
         if self._random is not None:
-            self._random.shuffle(self._order)
+            self._random.shuffle(self._rows)
 
 
 def compute_features(
-    extractor: FeatureExtractor,
-    train: Sequence[Picture],
-    test: Sequence[Picture],
+    extractor: FeatureExtractor, train: Sequence[Picture], test: Sequence[Picture],
     labels: Sequence[str],
-) -> tuple[FeatureBatches, FeatureBatches]:
+) -> tuple[FeatureBatches, FeatureBatches]:  # fmt: skip
     """Compute the features that the cache lacks; return those of training and test part.
 
     Training images have all their views, test images the plain one.
@@ -130,13 +124,9 @@ def predict_with_another_head(
     batches = FeatureBatches(extractor, train, views, labels, seed=settings.seed)
     epochs = min(settings.epochs, settings.fold_epochs)
     head, _ = train_head(batches, None, replace(settings, epochs=epochs))
-    keys = [extractor.key(picture, PLAIN) for picture in others]
+    unseen = FeatureBatches(extractor, others, [PLAIN], labels, batches.size)
     # Called, as TensorFlow would compile a `predict` for each of the heads, and warn.
-    probabilities = [
-        keras.ops.convert_to_numpy(head(extractor.cache.read(keys[start : start + batches.size])))
-        for start in range(0, len(keys), batches.size)
-    ]
-    return np.concatenate(probabilities)
+    return np.concatenate([head(unseen[index][0]).numpy() for index in range(len(unseen))])
 
 
 def scale_temperature(head: keras.Model, temperature: float) -> None:

@@ -37,24 +37,26 @@ class Mistake:
 
     def record(self) -> dict[str, Any]:
         """Return it as it stands in the record of a run."""
-        part, probability = TEST if self.tested else TRAIN, round(self.probability, 4)
-        found = {"predicted": self.predicted, "probability": probability, "part": part}
-        return self.picture.record() | found
+        picture = self.picture
+        return {
+            "file": picture.source, **({"time": picture.time} if picture.video else {}),
+            "label": picture.label, "predicted": self.predicted,
+            "probability": round(self.probability, 4), "part": TEST if self.tested else TRAIN,
+        }  # fmt: skip
 
 
 def find_mistakes(
-    parts: Parts, tested: np.ndarray, held_out: np.ndarray | None, labels: Sequence[str]
+    parts: Parts, tested: np.ndarray, held_out: np.ndarray, labels: Sequence[str]
 ) -> list[Mistake]:
     """Return the pictures of both parts with a wrong label, the least probable own label first.
 
     `tested` and `held_out` are (N, classes) probabilities of test and training part; the latter
-    come from heads that did not see the pictures, and may be None. The probability of a picture's
+    come from heads that did not see the pictures, or have no rows. The probability of a picture's
     own label is also cleanlab's measure of its quality; with the rest of cleanlab the first ones
     were no more often mislabelled (benchmarks/README.md).
     """
-    pictures, probabilities = parts.test, tested
-    if held_out is not None:
-        pictures, probabilities = parts.test + parts.train, np.concatenate([tested, held_out])
+    probabilities = np.concatenate([tested, held_out])
+    pictures = [*parts.test, *parts.train][: len(probabilities)]
     given = class_indices(pictures, labels)
     predicted, best = probabilities.argmax(axis=1), probabilities.max(axis=1)
     order = np.argsort(probabilities[np.arange(len(given)), given], kind="stable")
@@ -81,8 +83,8 @@ def save_contact_sheet(mistakes: Sequence[Mistake], metadata: ModelMetadata, pat
         panel.axis("off")
     for panel, mistake, image in zip(panels, shown, images, strict=False):
         panel.imshow(image)
-        names = mistake.picture.label, mistake.predicted, mistake.picture.name
-        own, wrong, name = map(plain, names)
+        name = Path(str(mistake.picture)).name
+        own, wrong, name = map(plain, (mistake.picture.label, mistake.predicted, name))
         caption = f"{own}, taken for\n{wrong} ({mistake.probability:.0%})\n{name}"
         panel.set_title(caption, fontsize=8)
     save_picture(figure, path, dpi=100)

@@ -3,7 +3,6 @@
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 from sklearn.model_selection import train_test_split
@@ -25,12 +24,6 @@ class Parts:
     train: list[Picture]
     test: list[Picture]
     remarks: list[str]
-
-    def record(self) -> dict[str, Any]:
-        """Return it as it stands in the record of a run."""
-        videos = {str(picture.video) for picture in self.test if picture.video}
-        counts = {"training_images": len(self.train), "test_images": len(self.test)}
-        return counts | {"test_videos": sorted(videos), "remarks": self.remarks}
 
 
 def split(data: Dataset, settings: Settings) -> Parts:

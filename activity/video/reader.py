@@ -2,7 +2,7 @@
 
 from collections import deque
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from functools import partial
 from pathlib import Path
 from time import monotonic, sleep
@@ -12,16 +12,10 @@ import numpy as np
 
 from activity.errors import SourceError, cannot_be_read
 from activity.text import is_utf8
+from activity.video import sources
 from activity.video.backends import USUAL_FPS, Backend, Decoded, NoFrameError, Picture, Pool
 from activity.video.backends.opencv import OpenCVBackend, PictureBackend
 from activity.video.backends.pyav import PyAVBackend
-from activity.video.sources import (
-    camera_number,
-    is_address,
-    is_read_once,
-    numbered_pictures,
-    redacted,
-)
 from activity.video.stop import Stop
 
 RECONNECT_PAUSES = (1.0, 2.0, 4.0)  # seconds before each attempt
@@ -46,7 +40,7 @@ class Frame:
         return self._picture
 
 
-class VideoReader:
+class VideoReader(AbstractContextManager["VideoReader"]):
     """Reads the frames of a source, upright and in their displayed shape, one at a time.
 
     `start` and `end`, in seconds, bound what is read; `fps` is the rate of numbered pictures. If
@@ -78,16 +72,16 @@ class VideoReader:
         self._pool: Pool = deque(maxlen=8)
         self.decoded, self.time, self.reconnections = 0, 0.0, 0
         self.reached_end = False  # `end`, not the end of the source
-        self.live = False
-        self.can_be_read_again = not is_read_once(source)  # no camera, stream or pipe
-        self._camera = camera_number(source)
-        self._pictures = numbered_pictures(source)
-        is_file = self._camera is None and not is_address(source)
+        self.can_be_read_again = not sources.is_read_once(source)  # no camera, stream or pipe
+        self._camera = sources.camera_number(source)
+        self.live = self._camera is not None
+        self._pictures = sources.numbered_pictures(source)
+        is_file = self._camera is None and not sources.is_address(source)
         if is_file and not self._pictures:
             self._require_file()
         # FFmpeg takes what precedes a colon for a protocol, but not in an absolute path.
-        self._address = source if is_address(source) else str(Path(source).absolute())
-        self._pyav = partial(PyAVBackend, self._address, lambda: self._stop.wanted, sparse)
+        self._address = source if sources.is_address(source) else str(Path(source).absolute())
+        self._pyav = partial(PyAVBackend, self._address, self._stop, sparse)
         self._frames = self._read()
         # The first frame is read here, so that a source without one fails before anything slow.
         try:
@@ -108,9 +102,6 @@ class VideoReader:
     def again(self, sparse: bool) -> Self:
         """Open the source once more; it must be one that `can_be_read_again`."""
         return type(self)(self._source, self._start, self._end, self._stop, self._fps, sparse)
-
-    def __enter__(self) -> Self:
-        return self
 
     def __exit__(self, *exception: object) -> None:
         self._backend.close()
@@ -156,7 +147,7 @@ class VideoReader:
         return f": ends at {self.time:.1f} s, the file claims {duration:.1f} s, {missing}"
 
     def _error(self, fault: str) -> SourceError:
-        return SourceError(f"{redacted(self._source)} {fault}")
+        return SourceError(f"{sources.redacted(self._source)} {fault}")
 
     def _require_file(self) -> None:
         """Raise `SourceError` with the reason, where FFmpeg would only say that it is no video."""
@@ -173,13 +164,12 @@ class VideoReader:
     def _open(self) -> Backend:
         """Open cameras and ordinary files with OpenCV, and with PyAV what OpenCV gets wrong."""
         if self._camera is not None:
-            self.live = True
             return OpenCVBackend(self._camera)
         if self._pictures:
             return PictureBackend(self._pictures, self._fps)
         backend = self._pyav()
         self.live = backend.live
-        if is_address(self._source) or not backend.ordinary or self._start > 0 or self._sparse:
+        if not backend.ordinary or self._start > 0 or self._sparse:
             return backend
         backend.close()
         return OpenCVBackend(self._address, backend.format)
@@ -229,18 +219,17 @@ class VideoReader:
         began: float | None = None
         failures = 0
         while True:
-            for _, _, picture in self._backend.decode(self._pool):
-                now = monotonic()
-                began = began or now
-                self.reconnections += failures > 0
-                failures = 0
-                yield self.decoded, now - began, picture
-            while True:
-                if failures == len(RECONNECT_PAUSES) or self._stop.wanted:
-                    return
-                sleep(RECONNECT_PAUSES[failures])
-                failures += 1
-                self._backend.close()
-                with suppress(NoFrameError):
+            with suppress(NoFrameError):
+                if failures:
                     self._backend = self._open()
-                    break
+                for _, _, picture in self._backend.decode(self._pool):
+                    now = monotonic()
+                    began = began or now
+                    self.reconnections += failures > 0
+                    failures = 0
+                    yield self.decoded, now - began, picture
+            if failures == len(RECONNECT_PAUSES) or self._stop.wanted:
+                return
+            sleep(RECONNECT_PAUSES[failures])
+            failures += 1
+            self._backend.close()

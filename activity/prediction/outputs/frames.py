@@ -9,7 +9,7 @@ from typing import ClassVar
 
 from activity.files import atomic_write, check_output
 from activity.prediction.observation import Prediction
-from activity.prediction.output import PARTS, Output
+from activity.prediction.output import PARTS, Gatherer, Names, Output
 from activity.prediction.result import Result
 from activity.text import spreadsheet_cell
 from activity.video.reader import Frame
@@ -31,9 +31,7 @@ class FrameTable(Output):
         return Path(super().place(_parts_of(given) if shared else given, name, several))
 
     @classmethod
-    def gatherer(
-        cls, given: Path, labels: Sequence[str], several: bool, names: Sequence[str]
-    ) -> "FrameTableOfClips | None":
+    def gatherer(cls, given: Path, labels: Names, several: bool, names: Names) -> Gatherer | None:
         """Return what makes one table of all clips, if a file is given for several."""
         shared = several and given.suffix.lower() in cls.endings
         return FrameTableOfClips(given, names) if shared else None

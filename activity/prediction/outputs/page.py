@@ -20,6 +20,7 @@ import numpy as np
 from activity.errors import UserError
 from activity.files import atomic_write, check_output
 from activity.prediction.curves import OTHERS, PALETTE, Curves
+from activity.prediction.output import Gatherer, Names
 from activity.prediction.outputs.report import report
 from activity.prediction.outputs.video import Video
 from activity.prediction.result import Result
@@ -47,9 +48,7 @@ class Page(Curves):
     endings: ClassVar = (".html", ".htm")
 
     @classmethod
-    def gatherer(
-        cls, given: Path, labels: Sequence[str], several: bool, names: Sequence[str]
-    ) -> "Index | None":
+    def gatherer(cls, given: Path, labels: Names, several: bool, names: Names) -> Gatherer | None:
         """Return what makes the index of several clips."""
         return Index(given / f"{INDEX}{cls.endings[0]}", labels) if several else None
 

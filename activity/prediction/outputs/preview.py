@@ -29,7 +29,6 @@ class Preview(Output):
     """
 
     name = "preview"
-    endings: ClassVar = ()
     draws = True
     local = "the clips are labelled by other processes"
     _trial: ClassVar[subprocess.Popen[bytes] | None] = None

@@ -2,16 +2,13 @@
 
 import heapq
 import math
-from collections.abc import Iterator
 from contextlib import ExitStack, suppress
-from itertools import chain, groupby
+from itertools import chain, groupby, takewhile
 from operator import attrgetter
 from pathlib import Path
-from typing import Any
 
 from activity.quiet.pyav import av
-from activity.video.backends import Sound
-from activity.video.backends.pyav import Packets, demux, open_container
+from activity.video.backends.pyav import Packets, decoded, demux, filtered, open_container
 
 # What browsers, phones and editors play in .mp4, by its lowest rate in Hz; the rest becomes AAC.
 PLAYED = {"aac": 0, "mp3": 16_000, "opus": 0}
@@ -21,11 +18,12 @@ KIND = attrgetter("format.name", "layout.name", "sample_rate")  # of a frame
 AT_ONCE = {"movflags": "faststart"}  # it begins to play before all of it is loaded
 
 
-def join(pieces: Path, video: Path, sound: Sound | None, begin: float, end: float) -> int:
+def join(pieces: Path, video: Path, sound: str | None, begin: float, end: float) -> int:
     """Make a video of its pieces and of the clip's sound; return how many frames it has.
 
-    `begin` and `end` are the seconds of the clip between which the pieces were made. Sound that
-    cannot be read, or cannot be in such a video, is left out.
+    `sound` is the address of the clip. `begin` and `end` are the seconds between which the pieces
+    were made, as its container counts. Sound that cannot be read, or cannot be in such a video, is
+    left out.
     """
     try:
         with ExitStack() as stack:
@@ -36,12 +34,12 @@ def join(pieces: Path, video: Path, sound: Sound | None, begin: float, end: floa
             tracks = [demux(encoded, pictures)]
             if sound:
                 with suppress(av.FFmpegError, ValueError):
-                    clip = stack.enter_context(open_container(sound.address))
-                    tracks.append(_add_sound(clip, out, sound.origin + begin, sound.origin + end))
+                    clip = stack.enter_context(open_container(sound))
+                    tracks.append(_add_sound(clip, out, begin, end))
             out.start_encoding()
             frames = 0
             timed = ((packet for packet in track if packet.dts is not None) for track in tracks)
-            for packet in heapq.merge(*timed, key=_seconds):
+            for packet in heapq.merge(*timed, key=lambda it: float((it.dts or 0) * it.time_base)):
                 if packet.stream is pictures:
                     packet.stream = stream
                     frames += 1
@@ -56,10 +54,6 @@ def join(pieces: Path, video: Path, sound: Sound | None, begin: float, end: floa
         if sound is None:
             raise
         return join(pieces, video, None, begin, end)
-
-
-def _seconds(packet: "av.Packet[Any]") -> float:
-    return float((packet.dts or 0) * packet.time_base)
 
 
 def _add_sound(
@@ -102,47 +96,26 @@ def _encoded(packets: Packets, track: av.AudioStream, begin: float, end: float) 
     """Yield the sound as AAC."""
     done = 0  # samples
     # Broadcasts change between stereo and more channels, and decoders give what they like.
-    for _, alike in groupby(_decoded(packets, end), KIND):
+    until = takewhile(lambda it: it.pts is None or it.pts * it.time_base < end, packets)
+    for _, alike in groupby(decoded(until), KIND):
         with suppress(av.FFmpegError, ValueError):  # nobody knows how to mix it
-            for frame in _fitted(alike, track, begin, end, done):
-                done += frame.samples
-                yield from track.encode(frame)
+            first = next(alike)
+            graph = av.filter.Graph()
+            graph.link_nodes(
+                graph.add_abuffer(
+                    sample_rate=first.sample_rate, format=first.format, layout=first.layout.name,
+                    time_base=first.time_base,
+                ),
+                graph.add("aformat", f"fltp:{track.rate}:{track.layout.name}"),
+                graph.add("asettb", f"1/{track.rate}"),  # the clip may count whole packets only
+                graph.add("atrim", f"{begin:.6f}:{end:.6f}"),
+                graph.add("asetpts", f"PTS-{begin}/TB"),
+                # Silence stands for what is missing, so that the rest stays in step.
+                graph.add("aresample", f"async=1:min_hard_comp={LARGEST_GAP}:first_pts={done}"),
+                graph.add("abuffersink"),
+            ).configure()  # fmt: skip
+            for frame in chain([first], alike, [None]):
+                for fitted in filtered(graph, frame):
+                    done += fitted.samples
+                    yield from track.encode(fitted)
     yield from track.encode(None)
-
-
-def _decoded(packets: Packets, end: float) -> Iterator[av.AudioFrame]:
-    for packet in packets:
-        if packet.pts is not None and packet.pts * packet.time_base >= end:
-            break
-        with suppress(av.FFmpegError):  # it is damaged
-            for frame in packet.decode():
-                assert isinstance(frame, av.AudioFrame)
-                yield frame
-
-
-def _fitted(
-    frames: Iterator[av.AudioFrame], track: av.AudioStream, begin: float, end: float, done: int
-) -> Iterator[av.AudioFrame]:
-    """Yield frames of one kind as those of a track that has some samples already."""
-    first = next(frames)
-    graph = av.filter.Graph()
-    graph.link_nodes(
-        graph.add_abuffer(
-            sample_rate=first.sample_rate, format=first.format, layout=first.layout.name,
-            time_base=first.time_base,
-        ),
-        graph.add("aformat", f"fltp:{track.rate}:{track.layout.name}"),
-        graph.add("asettb", f"1/{track.rate}"),  # the clip may count whole packets only
-        graph.add("atrim", f"{begin:.6f}:{end:.6f}"),
-        graph.add("asetpts", f"PTS-{begin}/TB"),
-        # Silence stands for what is missing, so that the rest stays in step.
-        graph.add("aresample", f"async=1:min_hard_comp={LARGEST_GAP}:first_pts={done}"),
-        graph.add("abuffersink"),
-    ).configure()  # fmt: skip
-    for frame in chain([first], frames, [None]):
-        graph.push(frame)
-        with suppress(av.BlockingIOError, av.EOFError):
-            while True:
-                ready = graph.pull()
-                assert isinstance(ready, av.AudioFrame)
-                yield ready

@@ -8,15 +8,15 @@ import argparse
 import math
 import shutil
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, NamedTuple
 
 from activity.cli import whole_number
 from activity.errors import UserError, cannot_be_read
 from activity.files import atomic_write, check_output
 from activity.prediction.observation import Observation
-from activity.prediction.output import PARTS, Clip, Output
+from activity.prediction.output import PARTS, Clip, Gatherer, Names, Output
 from activity.prediction.result import Result
 from activity.quiet.opencv import cv2
 from activity.text import printable
@@ -57,7 +57,6 @@ class UncertainFrames(Output):
         "save the N frames that the model is least certain of, spread over clips and time, as "
         "pictures in a new folder: sort them into class folders, and train on them, too"
     )
-    endings: ClassVar = ()
     observes = True
 
     @classmethod
@@ -82,9 +81,7 @@ class UncertainFrames(Output):
         return Request(given.number, given.folder / PARTS / name)
 
     @classmethod
-    def gatherer(
-        cls, given: Request, labels: Sequence[str], several: bool, names: Sequence[str]
-    ) -> "Choice":
+    def gatherer(cls, given: Request, labels: Names, several: bool, names: Names) -> Gatherer:
         """Return what chooses among the frames of all clips."""
         return Choice(given, len(names))
 

@@ -159,8 +159,9 @@ class H264Writer:
             raise OSError("it was cut off")
         whole = self._path.with_suffix(".new")
         try:
-            end_time = self._time + self._length
-            frames = join(self._path, whole, self._format.sound, self._begin, end_time)
+            begin = self._format.origin + self._begin
+            finish = self._format.origin + (self._time + self._length)
+            frames = join(self._path, whole, self._format.sound, begin, finish)
             whole.replace(self._path)
         finally:
             whole.unlink(missing_ok=True)

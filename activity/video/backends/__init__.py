@@ -39,14 +39,6 @@ class Colour:
 
 
 @dataclass(frozen=True)
-class Sound:
-    """Where the sound of a clip is."""
-
-    address: str  # of the clip
-    origin: float  # the time of the clip's first frame in seconds, as the container counts
-
-
-@dataclass(frozen=True)
 class Format:
     """What a source says about itself."""
 
@@ -57,7 +49,8 @@ class Format:
     duration: float | None = None  # seconds from its first frame to its end, as far as is known
     is_estimate: bool = False  # the duration: it does not say so, its last packets do
     colour: Colour | None = None  # of what is decoded; None for the colours of a screen
-    sound: Sound | None = None
+    sound: str | None = None  # the address of the clip, if it has some
+    origin: float = 0.0  # the time of the first frame in seconds, as the container counts
 
 
 class Backend(Protocol):

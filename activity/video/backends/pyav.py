@@ -4,11 +4,11 @@ import math
 import os
 import re
 import select
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
-from fractions import Fraction
 from functools import partial
-from itertools import chain
+from itertools import chain, groupby
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -24,10 +24,10 @@ from activity.video.backends import (
     Format,
     NoFrameError,
     Pool,
-    Sound,
     usable_fps,
 )
 from activity.video.sources import is_address
+from activity.video.stop import Stop
 
 TIMEOUTS = (10.0, 5.0)  # seconds for a stream to open, and to deliver something
 # Containers that OpenCV reads without fault from the beginning, by FFmpeg's names. In transport
@@ -43,6 +43,7 @@ INTERLACED, FULL_RANGE, MATRICES, TELEVISION = (2, 3, 4, 5), 2, (1, 2, 4, 5, 6, 
 BT709, WIDE_PRIMARIES, HDR_TRANSFERS = 1, (9, 11, 12), (16, 18)
 TURNS = {90: cv2.ROTATE_90_COUNTERCLOCKWISE, 180: cv2.ROTATE_180, 270: cv2.ROTATE_90_CLOCKWISE}
 HIGHEST_BASE_FPS = 120.0  # the base rate of some phones is that of their clock
+LAYOUT = attrgetter("width", "height", "format.name")  # of a frame
 
 Packets = Iterator["av.Packet[Any]"]
 
@@ -87,18 +88,31 @@ def _steady(container: av.container.InputContainer, packets: Packets) -> Packets
         yield packet
 
 
+def decoded(packets: Packets) -> Iterator[Any]:
+    """Yield the frames of video or of sound in packets."""
+    for packet in packets:
+        with suppress(av.FFmpegError):  # it is damaged
+            yield from packet.decode()
+
+
+def filtered(graph: av.filter.Graph, frame: av.VideoFrame | av.AudioFrame | None) -> Iterator[Any]:
+    """Yield the frames that FFmpeg's filters have ready after one more; None is the end."""
+    graph.push(frame)
+    with suppress(av.BlockingIOError, av.EOFError):
+        while True:
+            yield graph.pull()
+
+
 class PyAVBackend:
     """A video file, a stream or a pipe, whose first frame is decoded on opening.
 
     `live` means that frames come at their own pace, `ordinary` that OpenCV reads it as well.
-    Interlaced frames are deinterlaced. Waiting for a pipe ends once it is `unwanted`. If `sparse`,
+    Interlaced frames are deinterlaced. Waiting for a pipe ends once `stop` is wanted. If `sparse`,
     `decode` yields functions that convert pictures in place of pictures. Raises `NoFrameError`.
     """
 
-    def __init__(
-        self, address: str, unwanted: Callable[[], bool] = lambda: False, sparse: bool = False
-    ) -> None:
-        self._address, self._unwanted, self._sparse = address, unwanted, sparse
+    def __init__(self, address: str, stop: Stop | None = None, sparse: bool = False) -> None:
+        self._address, self._stop, self._sparse = address, stop or Stop(), sparse
         self._pipe = not is_address(address) and Path(address).is_fifo()
         self._origin = 0.0
         try:
@@ -107,21 +121,23 @@ class PyAVBackend:
         except (av.FFmpegError, OSError, ValueError, StopIteration) as error:
             raise NoFrameError from error
         self._origin = self._time(first) or 0.0
+        pixel = self._stream.sample_aspect_ratio or 1  # its width by its height
+        self._pixel = 1 if abs(float(pixel) - 1) < NEARLY_SQUARE else pixel
         self._wide = first.color_primaries in WIDE_PRIMARIES or first.color_trc in HDR_TRANSFERS
         self.ordinary = (
-            not self._pipe
+            not (self._pipe or is_address(address))
             and self._container.format.name in ORDINARY
             and self._stream.codec_context.field_order not in INTERLACED
             and self._graph is None
             and _is_known(first)
-            and _is_square(self._stream.sample_aspect_ratio or 1)
+            and self._pixel == 1
             # OpenCV takes the first one, which may be a cover.
             and self._stream is self._container.streams.video[0]
         )
         self.format = self._read_format()
 
     def _open(self) -> None:
-        pipe = _Pipe(self._address, self._unwanted) if self._pipe else None
+        pipe = _Pipe(self._address, self._stop) if self._pipe else None
         self._container = av.open(pipe, "r") if pipe else open_container(self._address)
         streams = self._container.streams
         self._stream: av.video.stream.VideoStream = streams.best("video")  # type: ignore[assignment]
@@ -148,23 +164,20 @@ class PyAVBackend:
 
     def _decode(self, packets: Packets) -> Iterator[av.VideoFrame]:
         """Yield each frame, from the first interlaced one on as FFmpeg's bwdif makes it."""
-        last = None
-        for frame in chain(_decoded(packets), [None]):
-            layout = (frame.width, frame.height, frame.format.name) if frame else None
-            if self._graph and layout != last:
-                yield from _filtered(self._graph, None)
-                self._graph = None
-            last = layout
-            if frame and frame.interlaced_frame and not self._graph:
-                self._graph = graph = av.filter.Graph()
-                size, unit = (frame.width, frame.height), frame.time_base
-                graph.link_nodes(
-                    graph.add_buffer(None, *size, frame.format, time_base=unit),
-                    graph.add("bwdif", "mode=send_frame:deint=interlaced"),
-                    graph.add("buffersink"),
-                ).configure()
-            if frame:
-                yield from _filtered(self._graph, frame) if self._graph else [frame]
+        for _, alike in groupby(decoded(packets), LAYOUT):
+            self._graph = None
+            for frame in alike:
+                if frame.interlaced_frame and not self._graph:
+                    self._graph = graph = av.filter.Graph()
+                    size, unit = (frame.width, frame.height), frame.time_base
+                    graph.link_nodes(
+                        graph.add_buffer(None, *size, frame.format, time_base=unit),
+                        graph.add("bwdif", "mode=send_frame:deint=interlaced"),
+                        graph.add("buffersink"),
+                    ).configure()
+                yield from filtered(self._graph, frame) if self._graph else [frame]
+            if self._graph:
+                yield from filtered(self._graph, None)
 
     def decode(self, pool: Pool, start: float = 0.0) -> Decoded:
         """Yield each frame; see `Backend`."""
@@ -225,9 +238,8 @@ class PyAVBackend:
             frame, format="bgr24", interpolation="BICUBIC",
             dst_color_primaries=colours, dst_color_trc=colours,
         ).to_ndarray()  # fmt: skip
-        pixel = self._stream.sample_aspect_ratio or 1
-        if not _is_square(pixel):
-            picture = cv2.resize(picture, (max(1, round(frame.width * pixel)), frame.height))
+        if self._pixel != 1:
+            picture = cv2.resize(picture, (max(1, round(frame.width * self._pixel)), frame.height))
         turn = self._first.rotation % 360
         if turn in TURNS:
             picture = cv2.rotate(picture, TURNS[turn])
@@ -261,7 +273,8 @@ class PyAVBackend:
             duration=self._duration(),
             is_estimate=container.format.name in BROADCASTS,
             colour=colour,
-            sound=Sound(self._address, self._origin) if has_sound else None,
+            sound=self._address if has_sound else None,
+            origin=self._origin,
         )
 
     def _duration(self) -> float | None:
@@ -284,13 +297,13 @@ class PyAVBackend:
 class _Pipe:
     """A named pipe that can be given up while waiting for data."""
 
-    def __init__(self, path: str, unwanted: Callable[[], bool]) -> None:
-        self._unwanted = unwanted
+    def __init__(self, path: str, stop: Stop) -> None:
+        self._stop = stop
         self._file = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
 
     def read(self, size: int) -> bytes:
         while not select.select([self._file], [], [], 0.2)[0]:
-            if self._unwanted():
+            if self._stop.wanted:
                 return b""
         return os.read(self._file, size)
 
@@ -298,23 +311,6 @@ class _Pipe:
         os.close(self._file)
 
 
-def _decoded(packets: Packets) -> Iterator[av.VideoFrame]:
-    for packet in packets:
-        with suppress(av.FFmpegError):  # it is damaged
-            yield from packet.decode()
-
-
-def _filtered(graph: av.filter.Graph, frame: av.VideoFrame | None) -> Iterator[av.VideoFrame]:
-    graph.vpush(frame)
-    with suppress(av.BlockingIOError, av.EOFError):
-        while True:
-            yield graph.vpull()
-
-
 def _is_known(frame: av.VideoFrame) -> bool:
     """Tell whether FFmpeg can convert the frame's colours."""
     return frame.format.is_rgb or frame.colorspace in MATRICES
-
-
-def _is_square(pixel: Fraction | float) -> bool:
-    return abs(float(pixel) - 1) < NEARLY_SQUARE
