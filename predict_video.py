@@ -96,7 +96,7 @@ def label_clips(args: argparse.Namespace, plan: Plan, stop: Stop) -> int:
     finally:
         # A run that is to go on with a table has their parts then.
         for gatherer in plan.gatherers.values() if ended or not plan.table else ():
-            if line := gatherer.finish():
+            if line := gatherer.finish(goes_on=bool(plan.table)):
                 print(line)
         if plan.table:
             print(

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from concurrent.futures import CancelledError, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -174,9 +175,10 @@ def saved(table: Path) -> dict[str, dict[str, Any]]:
         journal = table.with_name(f".{table.name}.journal").read_text()
         rows = [json.loads(line) for line in journal.splitlines(keepends=True) if line[-1] == "\n"]
     if table.exists():
-        is_csv = table.suffix == ".csv"
-        kept = conftest.rows(table) if is_csv else pq.read_table(table).to_pylist()
-        rows = [*kept, *rows]
+        if table.suffix == ".csv":
+            rows = [*conftest.rows(table), *rows]
+        else:  # opened once, as a run may replace it meanwhile
+            rows = [*pq.read_table(BytesIO(table.read_bytes())).to_pylist(), *rows]
     return {Path(row["clip"]).name: row for row in rows}
 
 

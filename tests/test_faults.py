@@ -208,7 +208,9 @@ def test_prediction_on_a_full_disk(tmp_path: Path, size: int, video: str) -> Non
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("size", "named"), [(20_000, "features.sqlite"), (5_000_000, "activity.keras")])
+@pytest.mark.parametrize(
+    ("size", "named"), [(20_000, "features.sqlite"), (5_000_000, "activity.keras")]
+)
 def test_training_on_a_full_disk(
     dataset_folder: Path, random_weights: Path, tmp_path: Path, size: int, named: str
 ) -> None:

@@ -54,12 +54,15 @@ def test_an_error_leaves_no_table(tmp_path: Path) -> None:
 
 
 def test_one_table_holds_several_clips(tmp_path: Path) -> None:
-    """Also those whose rows an earlier run has put into it; a clip that fails now has none.
+    """They are in their order, whichever is labelled first; a clip that fails now has no rows.
 
-    They are in their order, whichever is labelled first.
+    If a table goes on, those stay that an earlier run has put into it, also of other clips.
     """
     whole = tmp_path / "all.csv"
-    for names, failed, done, expected in (("xyz", "z", "", "xy"), ("vwxy", "y", "x", "xvw")):
+    for names, failed, done, goes_on, expected in (
+        ("xyz", "z", "", False, "xy"), ("vwxy", "y", "x", True, "xvw"),
+        ("wz", "", "", True, "xvwz"), ("y", "", "", False, "y"),
+    ):  # fmt: skip
         table = FrameTableOfClips(whole, names)
         for name in reversed(names):
             part = FrameTable.place(whole, f"day/{name}", several=True)
@@ -69,7 +72,7 @@ def test_one_table_holds_several_clips(tmp_path: Path) -> None:
                 shown = (frame(0), prediction(LABELS, [1, 0, 0]))
                 result = write(FrameTable, part, clip_of(LABELS, result.clip), [shown])
             table.add(name, result, part)
-        table.finish()
+        table.finish(goes_on)
         assert list(tmp_path.iterdir()) == [whole]
         head, *rows = cells(whole)
         assert ",".join(head) == f"clip,{HEAD}"

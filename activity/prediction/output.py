@@ -43,8 +43,11 @@ class Gatherer(Protocol):
     def add(self, name: str, result: Result, path: Any) -> None:
         """Take in a clip of this name, whose own output is at `path` if it could be labelled."""
 
-    def finish(self) -> str | None:
-        """Write what there is; return a line to be printed, if there is something to say."""
+    def finish(self, goes_on: bool = False) -> str | None:
+        """Write what there is; return a line to be printed, if there is something to say.
+
+        `goes_on` tells that a table has the results of earlier runs.
+        """
 
 
 class Output:

@@ -69,26 +69,27 @@ class FrameTableOfClips:
         self.path = path
         self._order = {name: place for place, name in enumerate(names)}
         self._parts: list[tuple[int, str, Path]] = []
-        self._kept: set[str] = set()  # clips whose rows an earlier run has put into the table
+        self._failed: list[str] = []
 
     def add(self, name: str, result: Result, path: Path) -> None:
         """Take in a clip."""
         clip = spreadsheet_cell(result.clip)
         if path.exists():
             self._parts.append((self._order[name], clip, path))
-        elif not result.error:
-            self._kept.add(clip)
+        elif result.error:
+            self._failed.append(clip)
 
-    def finish(self) -> None:
-        """Write the table, and remove the parts."""
+    def finish(self, goes_on: bool = False) -> None:
+        """Write the table, and remove the parts; rows of other clips stay if the run `goes_on`."""
+        replaced = {*self._failed, *(clip for _, clip, _ in self._parts)}
         with (
             atomic_write(self.path) as partial,
             partial.open("w", newline="", encoding=ENCODING) as file,
         ):
             rows = csv.writer(file)
             head: list[str] = []
-            for row in _rows(self.path) if self._kept else ():
-                if not head or row[0] in self._kept:
+            for row in _rows(self.path) if goes_on and self.path.exists() else ():
+                if not head or row[0] not in replaced:
                     rows.writerow(row)
                 head = head or row
             for _, clip, path in sorted(self._parts):

@@ -110,7 +110,7 @@ class Index:
         row = {"name": name, "label": result.label, "band": band, "remarks": remarks}
         self._rows.append({**row, **(dict.fromkeys(facts) if result.error else facts)})
 
-    def finish(self) -> str:
+    def finish(self, goes_on: bool = False) -> str:
         """Write the page; return where it is."""
         self._rows.sort(key=lambda row: row["name"])
         title = "One clip" if len(self._rows) == 1 else f"{len(self._rows)} clips"

@@ -164,7 +164,7 @@ class Choice:
             self._all = False
         del self._chosen[self._number :]
 
-    def finish(self) -> str | None:
+    def finish(self, goes_on: bool = False) -> str | None:
         """Move the frames to their folder; return what there is to say about them."""
         for candidate in self._chosen:
             picture = self.path / f"{candidate.clip}_{candidate.time:010.3f}.jpg"
