@@ -3,19 +3,12 @@
 import json
 from pathlib import Path
 
-import conftest
 import pytest
-from conftest import COLOURS, TINY, picture, run_script, shared
+from conftest import COLOURS, TINY, picture, run_script, shared, write_video
 
 from activity.label_file import load_labels
 
 TRAIN = ("train.py", "-d", "clips", *TINY)
-
-
-def write_video(path: Path, seed: int, *labels: str) -> None:
-    """Write a video of these classes, one after the other, two different pictures per second."""
-    pictures = (picture(label, 1000 * seed + number) for number, label in enumerate(labels))
-    conftest.write_video(path, pictures, 2)
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +17,8 @@ def videos(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("videos")
     for label in COLOURS:
         for seed in range(1, 6):
-            write_video(folder / "clips" / label / f"{seed}.avi", seed, *[label] * 10)
+            pictures = [picture(label, 1000 * seed + number) for number in range(10)]
+            write_video(folder / "clips" / label / f"{seed}.avi", pictures, 2)
     done = run_script(*TRAIN, "--errors", "errors.png", cwd=folder)
     assert (done.returncode, done.stderr) == (0, "")
     (folder / "said").write_text(done.stdout)
@@ -48,7 +42,8 @@ def test_a_folder_of_videos_trains_a_model(videos: Path) -> None:
 def test_a_table_corrects_a_folder_and_names_what_is_wrong_in_it(videos: Path) -> None:
     """A video of two classes in a folder of one: as it is, and cut by a table."""
     video = videos / "clips/tennis/cut.avi"
-    write_video(video, 9, *["tennis"] * 12, *["football"] * 12)
+    labels = ["tennis"] * 12 + ["football"] * 12
+    write_video(video, [picture(label, 9000 + n) for n, label in enumerate(labels)], 2)
     done = run_script(*TRAIN, "-m", "wrong/a.keras", cwd=videos)
     assert done.returncode == 0, done.stderr
     assert " 12 to compute\n" in done.stdout  # those of the new video

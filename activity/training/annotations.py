@@ -3,6 +3,7 @@
 import csv
 import io
 import math
+import os
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -69,11 +70,12 @@ def read_table(path: Path, folder: Path) -> list[Annotation]:
             if part and part not in PARTS:
                 raise ValueError(f"split {part!r} is none of {', '.join(PARTS)}")
             places = [place / file for place in (Path(), path.parent, folder)]
-            found = next(filter(Path.is_file, places), places[0])
+            found = next(filter(os.path.isfile, places), places[0])
             annotations.append(Annotation(found, label, PARTS.get(part), site or None, start, end))
     except (ValueError, csv.Error) as error:
         raise UserError(f"{path}, line {lines.line_num}: {error}; correct it") from error
-    if not any(annotation.path.is_file() for annotation in annotations):
+    # Not pathlib: that raises where a name is too long.
+    if not any(os.path.isfile(each.path) for each in annotations):  # noqa: PTH113
         example = f", such as {annotations[0].path}" if annotations else ""
         raise UserError(f"{path} names no file that is there{example}; correct it")
     return annotations
