@@ -27,9 +27,8 @@ from activity.text import printable
 
 # OpenCV may lack libraries of the system.
 with one_line_errors() if __name__ == "__main__" else nullcontext():
-    from activity.prediction.batch import Job, Results, Worker, in_processes, in_this_process
+    from activity.prediction.batch import Job, Results, in_this_process
     from activity.prediction.classifier import Classifier
-    from activity.prediction.cluster import on_cluster
     from activity.prediction.console import BatchProgress, Console
     from activity.prediction.label import label_video
     from activity.prediction.outputs import OUTPUTS
@@ -112,6 +111,10 @@ def results_of(args: argparse.Namespace, plan: Plan, jobs: Sequence[Job], stop: 
         may_replace = args.overwrite or plan.table
         check = (lambda _: None) if may_replace else refuse_to_replace
         return in_this_process(plan.task, jobs, stop, args.quiet, check)
+    # What only these need takes time to import.
+    from activity.prediction.cluster import on_cluster
+    from activity.prediction.workers import Worker, in_processes
+
     # The largest first, so that nobody waits for a long one in the end.
     jobs = sorted(jobs, key=lambda job: -job.size)
     if args.ray:

@@ -126,3 +126,12 @@ def test_what_is_imported_is_declared() -> None:
                 if package in installed and package != "activity":
                     names = {name.lower().replace("_", "-") for name in installed[package]}
                     assert names & allowed, f"{path.name} imports {package}"
+
+
+def test_a_plain_run_does_not_wait_for_what_only_others_need() -> None:
+    program = "import sys, predict_video; print(*sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    others = {"keras", "matplotlib.figure", "openvino", "pebble", "pyarrow", "ray", "tensorflow"}
+    assert not others & set(done.stdout.split())

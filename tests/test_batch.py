@@ -21,11 +21,12 @@ from pebble import ProcessPool
 
 from activity.errors import UserError
 from activity.files import atomic_write
-from activity.prediction import batch
-from activity.prediction.batch import TRIES, Job, Task, Worker, in_processes
+from activity.prediction import workers
+from activity.prediction.batch import Job, Task
 from activity.prediction.classifier import Classifier
 from activity.prediction.result import Result
 from activity.prediction.settings import Settings
+from activity.prediction.workers import TRIES, Worker, in_processes
 
 MODEL = ROOT / "model/activity.xml"
 
@@ -162,7 +163,7 @@ def test_a_worker_that_is_closed_while_it_starts_leaves_no_process(
         pools.append(ProcessPool(*arguments, **options))
         return pools[0]
 
-    monkeypatch.setattr(batch, "ProcessPool", closed_meanwhile)
+    monkeypatch.setattr(workers, "ProcessPool", closed_meanwhile)
     with pytest.raises(CancelledError):
         worker(job("hang"))
     assert not pools[0].active

@@ -7,7 +7,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from activity.cli import option
 from activity.errors import UserError
@@ -20,7 +20,6 @@ from activity.prediction.outputs.page import INDEX, Page
 from activity.prediction.outputs.video import Video
 from activity.prediction.result import Result
 from activity.prediction.settings import Settings
-from activity.prediction.table import Table
 from activity.video.sources import (
     find_sources,
     is_read_once,
@@ -28,6 +27,9 @@ from activity.video.sources import (
     numbered_pictures,
     redacted,
 )
+
+if TYPE_CHECKING:  # as it takes time to import
+    from activity.prediction.table import Table
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,7 @@ class Plan:
     labels: Sequence[str]
     jobs: Sequence[Job]
     gatherers: Mapping[str, Gatherer]  # by the kind of output
-    table: Table | None
+    table: "Table | None"
     in_processes: bool  # whether other processes label the clips
 
     def gather(self, job: Job, result: Result) -> None:
@@ -96,6 +98,8 @@ def make_plan(
     parts = common.keys() - files_of(jobs[0].outputs).keys()
     rows = None
     if table:
+        from activity.prediction.table import Table
+
         with option("--table"):
             shared = {kind: common[kind] for kind in parts}
             rows = Table(table.absolute(), digest(model), settings.record(), shared)
