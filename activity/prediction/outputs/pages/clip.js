@@ -88,7 +88,7 @@ function drawSegments() {
   show(time);
 }
 
-const percent = (probability) => `${Math.round(probability * 100)} %`;
+const percent = (probability) => `${Math.round(probability * 100)}%`;
 
 function change(list, message) {
   history.push(segments);
