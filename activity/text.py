@@ -37,6 +37,8 @@ def natural_order(name: str) -> list[tuple[str, int]]:
     return [(text, int(number or -1)) for text, number in parts]
 
 
+# Excel takes a table for UTF-8 only if it begins with a mark.
+TABLE_ENCODING = "utf-8-sig"
 FORMULAS = ("=", "+", "-", "@")  # what a spreadsheet takes for the beginning of a formula
 
 

@@ -24,11 +24,10 @@ from activity.errors import UserError
 from activity.files import atomic_write, check_output
 from activity.prediction.batch import Job
 from activity.prediction.result import Result, Segment
-from activity.text import cell_text, one_line, spreadsheet_cell, valid_text
+from activity.text import TABLE_ENCODING, cell_text, one_line, spreadsheet_cell, valid_text
 from activity.video.sources import is_read_once, numbered_pictures, redacted
 
 ENDINGS = (".csv", ".parquet")
-ENCODING = "utf-8-sig"  # Excel takes a table for UTF-8 only if it begins with a mark
 BATCH = 1000  # rows that are made objects at a time
 MERGING = 0.05  # the share of the time that may be spent on merging
 
@@ -185,7 +184,7 @@ def _objects(table: pa.Table) -> Iterator[dict[str, Any]]:
 def _write_csv(table: pa.Table, path: Path) -> None:
     """Write a table as spreadsheets open it, with lists and the like as JSON."""
     labels = list(dict.fromkeys(label for row in _objects(table) for label in row[MEANS] or ()))
-    with path.open("w", newline="", encoding=ENCODING) as file:
+    with path.open("w", newline="", encoding=TABLE_ENCODING) as file:
         rows = csv.writer(file)
         rows.writerow(_columns(labels))
         for row in _objects(table):
@@ -196,7 +195,7 @@ def _write_csv(table: pa.Table, path: Path) -> None:
 def _read_csv(path: Path) -> pa.Table:
     """Read what `_write_csv` has written; raise `ValueError` for anything else."""
     csv.field_size_limit(2**31 - 1)  # the segments of a long clip are more than the usual one
-    with path.open(newline="", encoding=ENCODING) as file:
+    with path.open(newline="", encoding=TABLE_ENCODING) as file:
         rows = csv.reader(file)
         head = next(rows, [])
         labels = [name.removeprefix(PREFIX) for name in head if name.startswith(PREFIX)]

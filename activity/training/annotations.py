@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from activity.errors import UserError, cannot_be_read
-from activity.text import cell_text
+from activity.text import TABLE_ENCODING, cell_text
 
 COLUMNS = ("file", "label", "start", "end", "split", "site")
 TRAIN, TEST = "train", "test"
@@ -40,7 +40,7 @@ def read_table(path: Path, folder: Path) -> list[Annotation]:
     about the whole file. Raises `UserError` for a table that cannot be used.
     """
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = path.read_text(encoding=TABLE_ENCODING)
     except OSError as error:
         raise cannot_be_read(path, error) from error
     except UnicodeDecodeError as error:

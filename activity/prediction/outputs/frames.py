@@ -11,10 +11,8 @@ from activity.files import atomic_write, check_output
 from activity.prediction.observation import Prediction
 from activity.prediction.output import PARTS, Gatherer, Names, Output
 from activity.prediction.result import Result
-from activity.text import spreadsheet_cell
+from activity.text import TABLE_ENCODING, spreadsheet_cell
 from activity.video.reader import Frame
-
-ENCODING = "utf-8-sig"  # Excel takes a table for UTF-8 only if it begins with a mark
 
 
 class FrameTable(Output):
@@ -41,7 +39,7 @@ class FrameTable(Output):
         """Write rows; the table stands at its path once it is complete."""
         with (
             atomic_write(self.path) as partial,
-            partial.open("w", newline="", encoding=ENCODING) as self._file,
+            partial.open("w", newline="", encoding=TABLE_ENCODING) as self._file,
         ):
             self._rows = csv.writer(self._file)
             self._rows.writerow([
@@ -84,7 +82,7 @@ class FrameTableOfClips:
         replaced = {*self._failed, *(clip for _, clip, _ in self._parts)}
         with (
             atomic_write(self.path) as partial,
-            partial.open("w", newline="", encoding=ENCODING) as file,
+            partial.open("w", newline="", encoding=TABLE_ENCODING) as file,
         ):
             rows = csv.writer(file)
             head: list[str] = []
@@ -107,5 +105,5 @@ def _parts_of(path: Path) -> Path:
 
 
 def _rows(path: Path) -> Iterator[list[str]]:
-    with path.open(newline="", encoding=ENCODING) as file:
+    with path.open(newline="", encoding=TABLE_ENCODING) as file:
         yield from csv.reader(file)
