@@ -35,7 +35,10 @@ with one_line_errors() if __name__ == "__main__" else nullcontext():
     from activity.prediction.plan import Plan, make_plan, refuse_to_replace
     from activity.prediction.settings import Settings
     from activity.prediction.smoothers import SMOOTHERS
+    from activity.video.sources import local_source
     from activity.video.stop import Stop
+
+MODELS = Path(__file__).with_name("model")  # beside this script
 
 __all__ = ["Classifier", "Settings", "label_video", "main"]
 
@@ -129,15 +132,16 @@ def parse_args() -> argparse.Namespace:
     # fmt: off
     files = parser.add_argument_group("files")
     add = files.add_argument
-    add("-m", "--model", type=file_path, default=Path("model/activity.xml"), metavar="FILE",
+    add("-m", "--model", type=file_path, default=MODELS / "activity.xml", metavar="FILE",
         help="model that train.py wrote: .xml runs with OpenVINO, others with Keras "
-        "(default: %(default)s)")
-    add("-l", "--label-bin", type=file_path, default=Path("model/lb.pickle"), metavar="FILE",
-        help="its class names (default: %(default)s)")
-    add("-i", "--input", nargs="+", required=True, metavar="CLIP",
-        help="what to label: videos, folders of them, patterns like 'clips/*.mp4', numbered "
-        "pictures like 'frames/*.png' or frames/%%04d.png, the number of a camera, the address of "
-        "a stream. For more than one clip each output is a folder")
+        "(default: model/activity.xml beside this script)")
+    add("-l", "--label-bin", type=file_path, default=MODELS / "lb.pickle", metavar="FILE",
+        help="its class names (default: model/lb.pickle beside this script)")
+    add("-i", "--input", nargs="+", type=local_source, required=True, metavar="CLIP",
+        help="what to label: videos and photos, folders of them, patterns like 'clips/*.mp4', "
+        "numbered pictures of one clip like 'frames/*.png' or frames/%%04d.png, the number of a "
+        "camera, the address of a stream, - for standard input. For more than one clip each output "
+        "is a folder")
     for kind in OUTPUTS.values():
         kind.add_options(files)
     add("--table", type=file_path, metavar="FILE",

@@ -93,7 +93,7 @@ def train(
 ) -> dict[str, Any]:  # fmt: skip
     """Train on the folders named `labels` (["all"]: every one) in `folder`; return the record.
 
-    The folders in `none` hold other things, a class of their own. CSV `tables` say which files, or
+    The folders in `none` hold other things, a class of their own. The `tables` say which files, or
     parts of videos, show what. If `strict`, a file that does not decode is an error. Raises
     `UserError` for what is unusable.
     """
@@ -192,15 +192,16 @@ def parse_args() -> argparse.Namespace:
     # fmt: off
     add("-d", "--dataset", type=Path, required=True, metavar="DIR",
         help="folder that holds a folder of pictures and videos for each class; or such folders in "
-        "folders called train, val and test, any two of them, which are the split then")
+        "folders called train and test, or alike, which are the split then")
     add("--labels", nargs="+", default=LABELS, metavar="NAME",
         help=f"folders to take as classes, or 'all' (default: {' '.join(LABELS)})")
     add("--none", nargs="+", type=Path, default=[], metavar="FOLDER",
         help="folders with pictures and videos of other things, at any depth: they become a class, "
         f"'{NONE_OF_THESE}', and so does a class folder called 'none'")
-    add("--segments", nargs="+", type=Path, default=[], metavar="FILE.csv",
-        help="tables, as from the page of predict_video.py, of what files or parts of videos show: "
-        "columns file, label, and optionally start, end (seconds), split (train, test), site")
+    add("--segments", nargs="+", type=Path, default=[], metavar="FILE",
+        help="tables of what files or parts of videos show, as from the page of predict_video.py "
+        "or an annotation tool: columns file, label, and optionally start, end or duration "
+        "(seconds, mm:ss; start_ms, start_frame), split (train, test), site")
     add("--strict", action="store_true",
         help="stop if a file cannot be decoded, instead of skipping it")
     # fmt: on

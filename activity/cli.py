@@ -16,7 +16,7 @@ from tqdm import tqdm
 
 from activity import __version__
 from activity.errors import UserError, print_error
-from activity.text import is_utf8, printable
+from activity.text import is_utf8, one_line, printable
 
 Number = TypeVar("Number", int, float)
 
@@ -145,6 +145,10 @@ def one_line_errors() -> Iterator[None]:
     except OSError as error:  # a folder that may not be searched, a disk that fails
         place = error.filename or "a file"
         print_error("error", f"{place} cannot be used ({error.strerror or error}); name another")
+        sys.exit(1)
+    except (ImportError, MemoryError) as error:
+        remedy = "install what requirements.txt names, or free some memory"
+        print_error("error", f"{one_line(error)}; {remedy}")
         sys.exit(1)
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)

@@ -10,6 +10,7 @@ from matplotlib.font_manager import findfont, fontManager, get_font
 
 from activity.files import atomic_write
 from activity.text import printable
+from activity.video.sources import OWN_MARK
 
 
 def plain(name: str, longest: int = 28) -> str:
@@ -44,5 +45,7 @@ def save_picture(figure: Figure, path: Path, dpi: int) -> None:
     picture = io.BytesIO()
     with warnings.catch_warnings(action="ignore"):  # about letters that its fonts lack
         figure.savefig(picture, format=path.suffix.lower().lstrip("."), dpi=dpi)
+    # Or a folder with it would have it labelled.
+    mark = OWN_MARK if path.suffix.lower() == ".png" else b""
     with atomic_write(path) as partial:
-        partial.write_bytes(picture.getvalue())
+        partial.write_bytes(picture.getvalue() + mark)

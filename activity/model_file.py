@@ -150,7 +150,7 @@ def load_openvino_model(path: Path) -> "openvino.Model":
 
     metadata, weights = read_metadata(path), path.with_suffix(".bin")
     if not weights.is_file():
-        raise cannot_be_loaded(path, f"{weights} is missing")
+        raise UserError(f"{path} cannot be loaded ({weights} is missing); train it again")
     try:
         if _rt_info(path, DIGEST_IN_XML) != digest(weights):
             raise ValueError(f"{weights} does not belong to it")
@@ -169,8 +169,8 @@ def load_openvino_model(path: Path) -> "openvino.Model":
 
 
 def cannot_be_loaded(path: Path, reason: str) -> UserError:
-    """Return the error for a model file that is damaged, or made to do harm."""
-    return UserError(f"{path} cannot be loaded ({reason}); train it again")
+    """Return the error for a model that is damaged, made to do harm, or more than memory holds."""
+    return UserError(f"{path} cannot be loaded ({reason}); free some memory, or train it again")
 
 
 def _require_shapes(

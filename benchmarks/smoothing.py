@@ -220,12 +220,12 @@ def write_video(path: Path, clips: Path, labels: list[str]) -> list[str]:
             for frame in reader:
                 while due <= frame.time + 1e-6:
                     fitted = Frame(len(truth), len(truth) / FPS, letterboxed(frame.picture))
-                    writer = writer or H264Writer(path, Format(FPS, FPS, CLOCK), fitted)
+                    writer = writer or H264Writer(path, Format(FPS, FPS, CLOCK), fitted, 0.0)
                     writer.add(fitted)
                     truth.append(label)
                     due += 1 / FPS
     assert writer
-    writer.finish()
+    writer.finish(0.0)
     return truth
 
 

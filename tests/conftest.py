@@ -21,6 +21,7 @@ import numpy as np
 import pytest
 from filelock import FileLock
 from hypothesis import settings
+from selenium.webdriver import Chrome, ChromeOptions, ChromeService
 
 from activity import cli
 from activity.prediction.classifier import Classifier
@@ -45,6 +46,7 @@ TUTORIAL = (
 )
 # What is trained where the network is not the point: seconds instead of half a minute.
 TINY = ("--base", "tiny", "--views", "0", "-e", "8", "--precision", "float")
+DRIVER = shutil.which("chromedriver")  # of the browser
 COLOURS = {"football": (40, 160, 40), "tennis": (60, 90, 200), "weight_lifting": (120, 120, 120)}
 
 
@@ -205,6 +207,31 @@ def alone_with_ray(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     pytest.importorskip("ray", reason="needs Ray: pip install -r requirements-ray.txt")
     with FileLock(tmp_path_factory.getbasetemp().parent / "ray.lock"):
         yield
+
+
+@pytest.fixture(scope="session")
+def downloads(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Make the folder in which the browser saves files."""
+    return tmp_path_factory.mktemp("downloads")
+
+
+@pytest.fixture(scope="session")
+def chromium(downloads: Path) -> Iterator[Chrome]:
+    """Start a browser, or skip the test and say why."""
+    if not DRIVER:
+        pytest.skip("needs a browser: install chromium and chromium-driver")
+    options = ChromeOptions()
+    # With the second and the third it starts for root and in containers, too.
+    flags = "--headless=new --no-sandbox --disable-dev-shm-usage --window-size=1280,1000"
+    for flag in flags.split():
+        options.add_argument(flag)
+    options.add_experimental_option("prefs", {"download.default_directory": str(downloads)})
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    browser = Chrome(options=options, service=ChromeService(DRIVER))
+    browser.set_page_load_timeout(60)
+    browser.set_script_timeout(60)
+    yield browser
+    browser.quit()
 
 
 @pytest.fixture(scope="session")

@@ -1,5 +1,6 @@
 """Clips in any codec and container, made with PyAV, whose pictures say which frame they are."""
 
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -13,6 +14,8 @@ from av.container import InputContainer, OutputContainer
 from av.video.stream import VideoStream
 
 from activity.video.reader import VideoReader
+
+os.environ["SVT_LOG"] = "0"  # an encoder that says much
 
 BLOCKS = (2, 5)  # black and white ones in the upper half of a picture: its number in binary
 
@@ -37,9 +40,10 @@ class Footage:
     colours: tuple[int, int, int] = (2, 2, 2)  # primaries, transfer, matrix; 2 says nothing
 
     def write(self, path: Path, options: str = "") -> list[float]:
-        """Write it; return the times of its frames, in seconds since the first one.
+        """Write it; return the times of its frames, in seconds, as players show them.
 
-        The options are those of FFmpeg's container.
+        Browsers show those of .mp4 and Matroska as they are, and players of other containers begin
+        with 0. The options are those of FFmpeg's container.
         """
         times = self.times or [float(place / self.fps) for place in range(len(self.numbers))]
         time_base = Fraction(1, 90_000) if self.times else 1 / self.fps
@@ -59,7 +63,8 @@ class Footage:
                 frame.pts = round((self.begin + time) / time_base)
                 container.mux(stream.encode(frame))
             container.mux(stream.encode(None))
-        return list(times)
+        begin = self.begin if path.suffix in {".mp4", ".mov", ".mkv", ".webm"} else 0.0
+        return [begin + time for time in times]
 
     def _frames(self) -> Iterator[av.VideoFrame]:
         height, width = self.size
@@ -218,13 +223,12 @@ def _kinds(table: dict[str, Footage]) -> dict[str, Footage]:
 
 # What OpenCV reads as well.
 ORDINARY = _kinds({
-    "h264.mp4 h264.mov h264.mkv h264_b.avi": Footage(), "h264.avi": Footage(b_frames=0),
+    "h264.mp4 h264.mov h264.mkv": Footage(),
     "every_frame_a_key.mp4": Footage(gop=1, b_frames=0),
     "one_key.mp4 one_key.mkv": Footage(gop=250), "h265.mp4 h265.mkv": Footage("libx265", H265),
     "open_gop.mp4": Footage(options="x264-params=open-gop=1"),
-    "mpeg4.avi": Footage("mpeg4", "b=2M", b_frames=0),
-    "mpeg4_b.avi mpeg4.mp4": Footage("mpeg4", "b=2M"),
-    "mjpeg.avi": Footage("mjpeg", pix_fmt="yuvj420p", b_frames=0),
+    "mpeg4.mp4": Footage("mpeg4", "b=2M"),
+    "mjpeg.mov": Footage("mjpeg", pix_fmt="yuvj420p", b_frames=0),
     "vp8.webm": Footage("libvpx", FAST, b_frames=0),
     "vp9.webm": Footage("libvpx-vp9", f"{FAST} cpu-used=8", b_frames=0),
     "variable_rate.webm": replace(VARIABLE, codec="libvpx", options="b=1M", b_frames=0),
@@ -235,9 +239,6 @@ ORDINARY = _kinds({
     "all_colours.mp4": Footage(pix_fmt="yuv444p"), "full_range.mp4": Footage(pix_fmt="yuvj420p"),
     "prores.mov": Footage("prores_ks", pix_fmt="yuv422p10le", b_frames=0),
     "grey.mkv": Footage("ffv1", pix_fmt="gray", b_frames=0),
-    "sixteen_bits.mkv": Footage("ffv1", pix_fmt="gray16le", b_frames=0),
-    "alpha.mov": Footage("png", pix_fmt="rgba", b_frames=0),
-    "alpha.webm": Footage("libvpx-vp9", f"{FAST} cpu-used=8", "yuva420p", b_frames=0),
     "odd.mkv": Footage("ffv1", size=(65, 83), b_frames=0),
     "odd.mp4": Footage("mpeg4", "b=2M", size=(33, 17)),
     "nearly_square.mp4": Footage(pixel=Fraction(101, 100)),
@@ -247,6 +248,15 @@ ORDINARY = _kinds({
     "slow_motion.mp4": Footage(fps=Fraction(239_763, 1000)),
 })  # fmt: skip
 KINDS = ORDINARY | _kinds({
+    "h264.avi": Footage(b_frames=0), "h264_b.avi": Footage(),
+    "mpeg4.avi": Footage("mpeg4", "b=2M", b_frames=0), "mpeg4_b.avi": Footage("mpeg4", "b=2M"),
+    "mjpeg.avi": Footage("mjpeg", pix_fmt="yuvj420p", b_frames=0),
+    "sixteen_bits.mkv": Footage("ffv1", pix_fmt="gray16le", b_frames=0),
+    "deep_colours.mkv": Footage("ffv1", pix_fmt="gbrp16le", b_frames=0),
+    "alpha.mov": Footage("png", pix_fmt="rgba", b_frames=0),
+    "alpha.webm": Footage("libvpx-vp9", f"{FAST} cpu-used=8", "yuva420p", b_frames=0),
+    "alpha8.webm": Footage("libvpx", f"{FAST} auto-alt-ref=0", "yuva420p", b_frames=0),
+    "av1.mp4 av1.mkv av1.webm": Footage("libsvtav1", "preset=12", b_frames=0),
     "h264.ts": Footage(begin=1.4), "one_key.ts": Footage(gop=250),
     "open_gop.ts": Footage(options="x264-params=open-gop=1"),
     "h265.ts": Footage("libx265", H265), "mpeg2.ts mpeg2.mpg": Footage("mpeg2video", "b=2M"),

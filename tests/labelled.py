@@ -25,11 +25,12 @@ Labelled = Iterable[tuple[Frame, Prediction]]
 
 
 def clip_of(
-    labels: Sequence[str], source: str = "clip.mp4", format: Format = PLAIN, several: bool = False
-) -> Clip:
+    labels: Sequence[str], source: str = "clip.mp4", format: Format = PLAIN, several: bool = False,
+    **settings: Any,
+) -> Clip:  # fmt: skip
     """Make a clip whose frames are to have these labels."""
     metadata = ModelMetadata(tuple(labels), "crop", 8)
-    return Clip(source, format, Path("m.xml"), metadata, Settings(), Stop(), several)
+    return Clip(source, format, Path("m.xml"), metadata, Settings(**settings), Stop(), several)
 
 
 def prediction(
@@ -55,7 +56,7 @@ def labelled(
 def result_of(tally: Tally, source: str = "clip.mp4", loss: str = "", **facts: Any) -> Result:
     """Return the result of a clip, which `loss` says what is missing of."""
     reader: Any = SimpleNamespace(
-        decoded=5, format=PLAIN, loss=loss, reconnections=0, width=2, height=1
+        decoded=5, format=PLAIN, loss=loss, notes=[], reconnections=0, width=2, height=1
     )
     others: dict[str, Any] = {"ended_early": False, "smoothing": "mean of 128", "seconds": 1.0}
     return tally.result(source, reader, **others | facts)
@@ -77,7 +78,8 @@ def video_of(clip: Path, start: float = 0.0, end: float | None = None, **format:
     """Write the annotated video of a clip beside it, with nothing drawn on it."""
     path = clip.with_name("video.mp4")
     with VideoReader(clip, start, end) as reader:
-        video = Video(path, clip_of("a", format=replace(reader.format, **format)))
+        changed = replace(reader.format, **format)
+        video = Video(path, clip_of("a", format=changed, start=start, end=end))
         with video.opened():
             for frame in reader:
                 video.add(frame, PREDICTION)

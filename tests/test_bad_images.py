@@ -18,10 +18,10 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from activity.errors import UserError
+from activity.pictures import decode_image
 from activity.quiet.opencv import MAX_IMAGE_PIXELS, cv2
 from activity.training import augmentation, dataset
 from activity.training.annotations import Annotation
-from activity.training.images import decode_image
 
 UNDECODABLE = "is no image of at most 65,000,000 pixels that can be decoded"
 RED, GREEN, BLUE = (255, 0, 0), (0, 255, 0), (0, 0, 255)
@@ -164,7 +164,7 @@ def megabytes_to_decode(path: Path) -> int:
     # The usual ru_maxrss would begin with that of the process that starts this one.
     program = (
         "import re, sys; from pathlib import Path\n"
-        "from activity.training.images import decode_image\n"
+        "from activity.pictures import decode_image\n"
         "def peak():\n"
         "    return int(re.search(r'VmHWM:\\s+(\\d+)', Path('/proc/self/status').read_text())[1])\n"
         "encoded, before = Path(sys.argv[1]).read_bytes(), peak()\n"
@@ -260,12 +260,20 @@ def test_images_are_turned_as_their_exif_orientation_says(kind: str, mode: str) 
     assert turned[28, 8].tolist() == pytest.approx(BLUE, abs=5)
 
 
-@pytest.mark.parametrize("kind", ["GIF", "WEBP", "PNG", "TIFF"])
+@pytest.mark.parametrize("kind", ["GIF", "PNG", "TIFF"])
 def test_an_animation_is_its_first_frame(kind: str) -> None:
     first, *others = (Image.new("RGB", (16, 16), colour) for colour in (RED, GREEN, BLUE))
     image = decode(saved(first, kind, save_all=True, append_images=others))
     assert image.shape == (16, 16, 3)
     assert image[8, 8].tolist() == pytest.approx(RED, abs=5)
+
+
+@pytest.mark.parametrize(("kind", "name"), [("WEBP", "WebP"), ("AVIF", "AVIF")])
+def test_an_animation_that_is_no_video_is_refused(kind: str, name: str, tmp_path: Path) -> None:
+    first, second = (Image.new("RGB", (16, 16), colour) for colour in (RED, GREEN))
+    path = tmp_path / "x.webp"
+    path.write_bytes(saved(first, kind, save_all=True, append_images=[second]))
+    assert reason(path) == f"is an animated {name}, which is not read; convert it to .mp4"
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 50_000), (50_000, 1), (2, 3)])

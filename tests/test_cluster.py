@@ -165,7 +165,7 @@ def test_a_model_that_cannot_be_loaded_ends_the_run_in_one_line(
     assert done.returncode == 1
     error = done.stderr.splitlines()[-1]
     assert error.startswith(f"error: {clips}/activity.xml cannot be loaded")
-    assert error.endswith("; train it again")
+    assert error.endswith(", or train it again")
 
 
 def test_the_manifest_is_one() -> None:

@@ -44,17 +44,16 @@ def test_a_picture_saved_again_is_the_same_picture(
 
 def test_pictures_of_one_burst_are_one_scene(folder: Path) -> None:
     """The first and the last are far apart, but neighbours are not, in the order of numbers."""
-    (folder / "tennis" / "burst").mkdir()
     for number in range(12):
         brighter = np.clip(picture("tennis", 500).astype(int) + 8 * number, 0, 255)
-        cv2.imwrite(str(folder / "tennis" / "burst" / f"shot_{number + 1}.png"), brighter)
+        cv2.imwrite(str(folder / "tennis" / f"shot_{number + 1}.png"), brighter)
     data = load(folder)
     assert data.counts()["tennis"] == (28, 28, 17)
     assert data.near_duplicates == []
     # Names that do not follow each other are no burst.
     for number in range(1, 13, 2):
-        (folder / "tennis" / "burst" / f"shot_{number}.png").unlink()
-    shutil.copy(folder / "tennis" / "3.png", folder / "tennis" / "burst" / "shot_3a.png")
+        (folder / "tennis" / f"shot_{number}.png").unlink()
+    shutil.copy(folder / "tennis" / "3.png", folder / "tennis" / "shot_3a.png")
     assert load(folder).counts()["tennis"] == (23, 23, 18)
 
 
@@ -116,6 +115,55 @@ def test_what_is_from_one_site_is_one_scene(tmp_path: Path, dataset_folder: Path
     groups = [picture.group for picture in dataset.load(rows, tmp_path).pictures]
     assert len(set(groups)) == 9
     assert len(set(groups[1::2])) == 1
+
+
+def write_frames(folder: Path, clips: int, frames: int) -> list[Path]:
+    """Write numbered frames of clips, which are alike, though not as those of a burst."""
+    random, written = np.random.default_rng(len(folder.name)), []
+    folder.mkdir(parents=True, exist_ok=True)
+    for clip in range(clips):
+        scene = random.uniform(0, 255, (16, 16, 3))
+        for number in range(frames):
+            small = np.clip(scene + random.normal(0, 30, scene.shape), 0, 255).astype(np.uint8)
+            written.append(folder / f"match{clip}_{folder.name}_{number:04d}.png")
+            cv2.imwrite(str(written[-1]), np.kron(small, np.ones((8, 8, 1), np.uint8)))
+    return written
+
+
+def test_frames_cut_out_of_clips_are_one_scene_and_that_is_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first, *_ = [write_frames(tmp_path / "data" / label, 4, 6) for label in ("left", "right")]
+    data = load(tmp_path / "data", ["all"])
+    assert [data.counts()[label] for label in data.labels] == [(24, 24, 4)] * 2
+    assert {each.clip for each in data.pictures if each.label == "left"} == {
+        Path(f"match{clip}_left_*") for clip in range(4)
+    }
+    said = f"48 pictures are frames of 8 clips by their names, as {first[0]}: "
+    assert capsys.readouterr().err == f"note: {said}each is in one part\n"
+    # A site, which a table names, is not asked twice.
+    rows = [Annotation(path, "left", site=f"{n % 3}") for n, path in enumerate(first)]
+    assert len({each.group for each in dataset.load(rows, tmp_path).pictures}) == 3
+    # Who has split the frames of a clip is told so.
+    rows = [Annotation(path, "left", ("train", "test")[n % 8 == 7]) for n, path in enumerate(first)]
+    dataset.load(rows, tmp_path)
+    assert capsys.readouterr().err == (
+        f"warning: 24 pictures are frames of 4 clips by their names, as {first[0]}: of these, 3 in "
+        "both parts of your split\n"
+    )
+
+
+def test_a_test_part_of_which_nothing_decodes_is_an_error(folder: Path) -> None:
+    files = sorted((folder / "tennis").iterdir())
+    rows = [Annotation(path, "a", "train") for path in files[:8]]
+    for name, reason in (("gone.png", "cannot be read"), ("bad.png", "is no image")):
+        (folder / "bad.png").write_text("no image")
+        bad = [*rows, Annotation(folder / name, "a", "test")]
+        with pytest.raises(
+            UserError, match=rf"^the test part holds nothing that .*{name} {reason}"
+        ):
+            dataset.load(bad, folder)
+    assert len(dataset.load([*rows, Annotation(files[9], "a", "test")], folder).pictures) == 9
 
 
 def test_videos_that_are_not_used_are_skipped_with_the_reason(folder: Path) -> None:

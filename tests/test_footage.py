@@ -16,7 +16,7 @@ from activity.errors import UserError
 from activity.quiet.opencv import cv2
 from activity.training import footage
 from activity.training.annotations import Annotation
-from activity.training.footage import FEWEST_FRAMES, MOST_FRAMES, extract_frames, length, time_of
+from activity.training.footage import FEWEST_FRAMES, MOST_FRAMES, extent, extract_frames, time_of
 from activity.video.reader import Frame, VideoReader
 
 
@@ -55,7 +55,7 @@ def test_frames_are_spread_over_the_clip(tmp_path: Path, name: str, clip: Footag
     video = tmp_path / name
     clip.write(video)
     stills = whole(video, tmp_path / "frames")
-    seconds = length(video)
+    seconds = extent(video).end
     count = round(seconds)
     moments = [round((n + 0.5) * seconds / count, 3) for n in range(count)]
     expected = [time for time in frames_after(video, moments) if time < seconds]
@@ -160,9 +160,17 @@ def test_real_clips_come_out_as_they_are_shown(tmp_path: Path) -> None:
     assert len(whole(shared("clips/football/claims_772_decodes_630.mp4"), tmp_path)) == 21
 
 
+def test_a_video_that_begins_later_has_frames_from_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    video = write_clip(tmp_path / "a.avi", frames=40, fps=10.0)
+    monkeypatch.setattr(footage, "extent", lambda _: footage.Extent(2.0, 4.0, 10.0, True))
+    assert [time_of(still) for still in whole(video, tmp_path)] == [2.3, 2.8, 3.3, 3.8]
+
+
 def test_a_video_that_does_not_say_how_long_it_is_is_read_through(tmp_path: Path) -> None:
     video = shared("cases/rec.webm")
     with VideoReader(video) as reader:
-        assert reader.format.duration is None
-    assert length(video) == pytest.approx(3.0, abs=0.1)
+        assert reader.format.end is None
+    assert extent(video).end == pytest.approx(3.0, abs=0.1)
     assert len(whole(video, tmp_path)) == FEWEST_FRAMES

@@ -65,7 +65,7 @@ def test_one_table_holds_several_clips(tmp_path: Path) -> None:
     ):  # fmt: skip
         table = FrameTableOfClips(whole, names)
         for name in reversed(names):
-            part = FrameTable.place(whole, f"day/{name}", several=True)
+            part = FrameTable.place(whole, name, f"day/{name}", several=True)
             result = Result(f"{name}.mp4", error="gone" if name == failed else None)
             if name not in failed + done:
                 part.parent.mkdir(parents=True, exist_ok=True)

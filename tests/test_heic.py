@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 from test_bad_images import BLUE, ENCODED, PICTURE, RED, UNDECODABLE, decode, reason, saved
 
-from activity.training import images
+from activity import pictures
 
 WHOLE, TILED = ENCODED[".heic"], ENCODED[".heif"]
 
@@ -44,7 +44,7 @@ def test_a_picture_with_too_many_pixels_is_not_decoded(
     assert pillow_heif.open_heif(huge).size == (30_000, 30_000)
     (tmp_path / "x").write_bytes(huge)
     assert reason(tmp_path / "x") == UNDECODABLE
-    monkeypatch.setattr(images, "MAX_IMAGE_PIXELS", 96 * 128 - 1)
+    monkeypatch.setattr(pictures, "MAX_IMAGE_PIXELS", 96 * 128 - 1)
     (tmp_path / "x").write_bytes(TILED)
     assert reason(tmp_path / "x") == UNDECODABLE.replace("65,000,000", "12,287")
     assert decoded == []
@@ -73,7 +73,9 @@ def test_without_the_package_the_reason_says_how(
     brand: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """For HEIC; what else cannot be decoded has nothing to do with it."""
-    monkeypatch.setattr(images, "BY_PILLOW", [each for each in images.BY_PILLOW if each != "HEIF"])
+    monkeypatch.setattr(
+        pictures, "BY_PILLOW", [each for each in pictures.BY_PILLOW if each != "HEIF"]
+    )
     path = tmp_path / "x.jpg"
     path.write_bytes(WHOLE.replace(b"ftypheic", b"ftyp" + brand, 1))
     assert reason(path) == "is a HEIC picture; pip install pillow-heif to have them read"

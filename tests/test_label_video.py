@@ -54,7 +54,7 @@ def test_every_output_tells_the_same(clip: str, classifier: Classifier, tmp_path
     assert report["outputs"] == {kind: str(path) for kind, path in outputs.items()}
     assert report["settings"] == {
         "smoothing": "mean", "size": 4, "min_probability": 0.0, "start": 0.4, "end": 1.0,
-        "stride": 1, "fps": None, "top": 1,
+        "stride": 1, "fps": None, "track": None, "top": 1,
     }  # fmt: skip
     assert [segment["frames"] for segment in report["segments"]] == [
         segment.frames for segment in result.segments

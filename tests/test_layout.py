@@ -1,15 +1,16 @@
 """Which files are taken, and what folders and tables say about them: every sensible layout."""
 
-import csv
 import shutil
 from pathlib import Path
 
 import pytest
-from conftest import COLOURS, write_clip
+from conftest import COLOURS
+from hypothesis import given
+from hypothesis import strategies as st
 
 from activity.errors import UserError
 from activity.label_file import NONE_OF_THESE
-from activity.training.annotations import Annotation, read_table
+from activity.training.annotations import TEST, TRAIN, part_of
 from activity.training.layout import find_annotations
 
 LABELS = list(COLOURS)
@@ -113,33 +114,189 @@ def test_a_link_to_a_folder_is_followed_and_a_loop_is_noticed(
     assert {place for place, label in found.items() if label == "rowing"} == {"rowing/deep/8.jpg"}
     assert len(found) == 6
     assert sorted(capsys.readouterr().err.splitlines()) == [
-        f"warning: {tree}/{place} is left out: it leads back to where it stands"
-        for place in ("rowing/deep/again", "tennis/up")
+        f"note: files in no class folder are left out: {tree} (1)",
+        *(
+            f"warning: {tree}/{place} is left out: it leads back to where it stands"
+            for place in ("rowing/deep/again", "tennis/up")
+        ),
     ]
 
 
-@pytest.mark.parametrize("names", [("train", "val"), ("Training", "test"), ("train", "valid")])
-def test_parts_of_a_split_are_no_classes(tree: Path, names: tuple[str, str]) -> None:
-    for part in names:
-        for label in ("football", "tennis"):
-            shutil.copytree(tree / label, tree / part / label)
-    shutil.rmtree(tree / "football")
-    (tree / "tennis").rename(tree / "annotations")
+PART_WORDS = {
+    TRAIN: ("train", "training"),
+    TEST: ("test", "testing", "val", "valid", "validation", "dev", "eval", "evaluation", "holdout"),
+}
+
+
+@given(
+    st.sampled_from([(part, word) for part, words in PART_WORDS.items() for word in words]),
+    st.lists(st.sampled_from(["set", "data", "images", "Pictures", "videos", "2017", "1", ""])),
+    st.lists(st.sampled_from(["set", "data", "images", "Dataset", "videos", "2017", "1", ""])),
+    st.sampled_from("_- ."),
+    st.sampled_from([str.lower, str.upper, str.title]),
+)
+def test_a_part_of_a_split_is_known_by_the_words_of_its_name(
+    known: tuple[str, str], before: list[str], after: list[str], separator: str, case: object
+) -> None:
+    part, word = known
+    name = case(separator.join([*before, word, *after]))  # type: ignore[operator]
+    assert part_of(name) == (part, "")
+    assert part_of(f"{name}{separator}match") == (part, "match")
+
+
+@pytest.mark.parametrize(
+    ("name", "part"),
+    [
+        ("trainset", TRAIN), ("TestSet", TEST), ("imgs_train", TRAIN), ("hold-out", TEST),
+        ("held out", TEST), ("train+val", TRAIN), ("\uff54est", TEST), ("tests", TEST),
+        *((name, None) for name in ("contest", "latest", "trains", "seg_pred", "set", "devil", "")),
+    ],
+)  # fmt: skip
+def test_names_of_parts_and_words_that_only_hold_one(name: str, part: str | None) -> None:
+    assert part_of(name)[0] == part
+
+
+def make(root: Path, *places: str) -> Path:
+    for place in places:
+        (root / place).parent.mkdir(parents=True, exist_ok=True)
+        (root / place).touch()
+    return root
+
+
+CLASSES = ("football/day1/1.jpg", "football/2.jpg", "tennis/3.jpg")
+
+
+@pytest.mark.parametrize(
+    ("train", "test"),
+    [
+        ("train", "val"), ("Training", "TEST"), ("seg_train", "seg_test"), ("train data", "test1"),
+        ("training_set/training_set", "test_set/test_set"), ("archive/train", "archive/valid"),
+        ("a/b/trainset", "a/b/DevSet"), ("sports_train", "hold-out"), ("train/images", "test/data"),
+        ("seg_train/train", "seg_test/seg_test"),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("labels", [["all"], ["football", "tennis"]])
+def test_parts_of_a_split_are_no_classes(
+    tmp_path: Path, train: str, test: str, labels: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    make(tmp_path, *(f"{part}/{place}" for part in (train, test) for place in CLASSES))
+    (tmp_path / Path(train).parts[0] / "__MACOSX").mkdir()
+    found = find_annotations(tmp_path, labels)
+    assert {str(each.path.relative_to(tmp_path)): (each.label, each.part) for each in found} == {
+        f"{folder}/{place}": (place.split("/")[0], part)
+        for folder, part in ((train, TRAIN), (test, TEST))
+        for place in CLASSES
+    }
+    trained, tested = (part.split("/")[-1] for part in (train, test))
+    if train.count("/") + test.count("/") == 0:
+        said = f"note: the folders make the split: trained on {trained}, tested on {tested}\n"
+        assert capsys.readouterr().err == said
+
+
+def test_parts_may_stand_in_the_class_folders(tmp_path: Path) -> None:
+    make(tmp_path, *(f"{label}/{part}/1.jpg" for label in "ab" for part in ("train", "test")))
+    found = find_annotations(tmp_path, ["all"])
+    assert [(each.label, each.part) for each in found] == [
+        ("a", TEST), ("a", TRAIN), ("b", TEST), ("b", TRAIN),
+    ]  # fmt: skip
+
+
+def test_what_stands_beside_the_parts_is_named_and_no_class(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    make(tmp_path, *(f"{part}/{place}" for part in ("train", "test") for place in CLASSES))
+    make(tmp_path, "seg_pred/1.jpg", "seg_pred/deep/2.jpg", "notes/a.xml", "README", "test/9.jpg")
     for labels in (["all"], ["football", "tennis"]):
-        found = [each for each in find_annotations(tree, labels) if each.label != "annotations"]
-        assert {each.label for each in found} == {"football", "tennis"}
-        parts = {each.path.relative_to(tree).parts[0]: each.part for each in found}
-        assert parts == {names[0]: "train", names[1]: "test"}
+        assert set(labels_of(tmp_path, labels).values()) == {"football", "tennis"}
+        at = tmp_path
+        places = f"{at}/seg_pred (2), {at} (1), {at}/notes (1), {at}/test (1)"
+        assert capsys.readouterr().err.splitlines() == [
+            f"note: files in no class folder are left out: {places}",
+            "note: the folders make the split: trained on train, tested on test",
+        ]
+    make(tmp_path, *(f"more{n}/1.jpg" for n in range(3)))
+    find_annotations(tmp_path, ["all"])
+    assert " and 2 more places\n" in capsys.readouterr().err
 
 
-def test_a_part_alone_is_a_class_and_a_split_needs_training(tree: Path) -> None:
-    (tree / "football").rename(tree / "val")  # as a train is a thing, too
+def test_a_test_part_without_classes_is_none(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Loose pictures, as of a competition, are left out; an empty folder is a mistake."""
+    make(tmp_path, *(f"train/{place}" for place in CLASSES))
+    (tmp_path / "test").mkdir()
+    with pytest.raises(UserError, match="/test has nothing of the classes to test on; add some, o"):
+        find_annotations(tmp_path, ["all"])
+    make(tmp_path, "test/8.jpg", "test/9.jpg")
+    assert {each.part for each in find_annotations(tmp_path, ["all"])} == {None}
+    assert capsys.readouterr().err == (
+        f"note: files in no class folder are left out: {tmp_path}/test (2)\n"
+        f"note: {tmp_path}/test holds nothing with a class, so it is not the test part\n"
+    )
+
+
+def test_a_class_in_one_part_only_is_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    make(tmp_path, *(f"train/{place}" for place in CLASSES), "test/football/7.jpg")
+    find_annotations(tmp_path, ["all"])
+    *_, warning = capsys.readouterr().err.splitlines()
+    assert warning == "warning: nothing in the test part shows 'tennis': add some to test on"
+    make(tmp_path, "test/squash/1.jpg")
+    with pytest.raises(
+        UserError, match=r"'squash' is in the test part only \(.*/1.jpg\), with not"
+    ):
+        find_annotations(tmp_path, ["all"])
+
+
+def test_folders_may_be_called_as_parts_are(tree: Path, tmp_path: Path) -> None:
+    """A train is a thing, a test match no test of a training, and whoever names them means it."""
+    (tree / "football").rename(tree / "val")
     found = find_annotations(tree, ["all"])
-    assert {each.label for each in found} == {"val", "tennis"}
-    assert {each.part for each in found} == {None}
+    assert {(each.label, each.part) for each in found} == {("val", None), ("tennis", None)}
     (tree / "tennis").rename(tree / "test")
     with pytest.raises(UserError, match="has test and val, but nothing to train on; add a folder"):
         find_annotations(tree, ["all"])
+    assert set(labels_of(tree, ["val", "test"]).values()) == {"val", "test"}
+    make(tmp_path / "gym", "training/1.jpg", "test_match/1.jpg", "match/1.jpg")
+    gym = labels_of(tmp_path / "gym", ["all"])
+    assert set(gym.values()) == {"training", "test_match", "match"}
+    make(
+        tmp_path / "things",
+        *(f"{p}/{c}/1.jpg" for p in ("train", "test") for c in ("train", "car")),
+    )
+    assert set(labels_of(tmp_path / "things", ["all"]).values()) == {"train", "car"}
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("tennis", "Tennis"), ("tennis", "tennis "), ("weight lifting", "weight  lifting"),
+        ("caf\u00e9", "cafe\u0301"), ("tennis", "\uff54ennis"), ("strasse", "Straße"),
+    ],
+)  # fmt: skip
+def test_classes_that_differ_in_spelling_only_are_one_line(
+    tmp_path: Path, one: str, other: str
+) -> None:
+    """Whether both are folders, or one of them is what is asked for."""
+    make(tmp_path, f"{one}/1.jpg", "golf/2.jpg")
+    assert set(labels_of(tmp_path, ["all"]).values()) == {one, "golf"}
+    assert set(labels_of(tmp_path, ["golf", one]).values()) == {one, "golf"}
+    message = "differ in case, blanks or the form of letters only; give the class one name$"
+    with pytest.raises(UserError, match=message) as error:
+        find_annotations(tmp_path, ["golf", other])
+    assert str(error.value).startswith(f"{one!r} and {other!r} differ")
+    make(tmp_path, f"{other}/1.jpg")
+    for labels in (["golf", one], ["all"]):
+        with pytest.raises(UserError, match=message):
+            find_annotations(tmp_path, labels)
+
+
+def test_a_table_and_a_folder_spell_a_class_alike(tree: Path) -> None:
+    labels = table(tree / "t.csv", "readme.txt,Tennis", head="file,label")
+    for names in (["all"], ["football", "tennis"]):
+        with pytest.raises(UserError, match=r"^'[Tt]ennis' and '[Tt]ennis' differ in case"):
+            find_annotations(tree, names, tables=[labels])
 
 
 def table(path: Path, *rows: str, head: str = "file,start,end,label") -> Path:
@@ -176,6 +333,7 @@ def test_what_a_table_has_is_as_it_says(tree: Path, capsys: pytest.CaptureFixtur
     ]  # fmt: skip
     assert [each.label for each in found if each.path.name == "3.jpg"] == ["tennis"]
     assert capsys.readouterr().err == (
+        f"note: files in no class folder are left out: {tree} (1)\n"
         "warning: rows of tables with other labels are left out: '' (2), 'uncertain' (1), "
         "'rowing' (1)\n"
     )
@@ -189,59 +347,3 @@ def test_other_things_of_a_table(tree: Path) -> None:
     for labels in (["football", "tennis"], ["football", "tennis", "none"]):
         found = labels_of(tree, labels, (), [segments]).values()
         assert (NONE_OF_THESE in found) == ("none" in labels)
-
-
-def test_a_file_is_looked_for_where_it_is_named_beside_the_table_and_in_the_folder(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for place in ("here/a.mp4", "beside/b.mp4", "data/c.mp4"):
-        (tmp_path / place).parent.mkdir()
-        (tmp_path / place).touch()
-    rows = table(tmp_path / "beside/t.csv", "here/a.mp4,,,x", "b.mp4,,,x", "c.mp4,,,x", "d.mp4,,,x")
-    monkeypatch.chdir(tmp_path)
-    assert [str(each.path) for each in read_table(rows, Path("data"))] == [
-        "here/a.mp4", f"{tmp_path}/beside/b.mp4", "data/c.mp4", "d.mp4",
-    ]  # fmt: skip
-
-
-def test_further_columns_in_any_order_and_as_spreadsheets_write_them(tmp_path: Path) -> None:
-    clip = write_clip(tmp_path / "=a;b, c.avi", frames=1)
-    for delimiter, comma in ((",", "."), (";", ",")):
-        path = tmp_path / "t.csv"
-        with path.open("w", newline="", encoding="utf-8-sig") as file:
-            rows = csv.writer(file, delimiter=delimiter)
-            rows.writerow(["Label", "notes", "split", "site", "END", "file", "start"])
-            rows.writerow(["'=tennis", "x", "holdout", "zoo", f"3{comma}25", "'=a;b, c.avi", "1"])
-            rows.writerow(["tennis", "", "", "", "", "'=a;b, c.avi", ""])
-        assert read_table(path, tmp_path) == [
-            Annotation(clip, "=tennis", "test", "zoo", 1.0, 3.25),
-            Annotation(clip, "tennis"),
-        ]
-
-
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [
-        (b"file,start\nx.mp4,1\n", "has no column 'label'; it needs file and label"),
-        (b"", "has no column 'file'"),
-        (b"file,label\n", "names no file that is there; correct it"),
-        (b"file,label\n" + 300 * b"x" + b",a\n", "names no file that is there, such as x"),
-        (b"file,label\ngone.mp4,a\n", r"no file that is there, such as gone\.mp4; correct it"),
-        (b"file,start,end,label\nx.mp4,1,2,a\nx.mp4,5,4,a\n", "line 3: end 4 is not after start 5"),
-        (b"file,start,end,label\nx.mp4,-1,2,a\n", "line 2: '-1' is no time in seconds; correct"),
-        (b"file,start,end,label\nx.mp4,nan,2,a\n", "line 2: 'nan' is no time in seconds; correct"),
-        (b"file,start,end,label\nx.mp4,0:10,,a\n", "line 2: '0:10' is no time in seconds"),
-        (b"file,label,split\nx.mp4,a,some\n", "line 2: split 'some' is none of train, "),
-        (b"file,label\n,a\n", "line 2: it names no file; correct it"),
-        (b"file,label\nx.mp4,\xff\n", "is no text in UTF-8; save it as CSV in UTF-8"),
-        (b'file,label\n"' + b"x" * 200_000 + b'",a\n', "line 1: field larger than"),
-    ],
-)
-def test_a_table_that_cannot_be_used_says_where(
-    tmp_path: Path, content: bytes, message: str
-) -> None:
-    csv.field_size_limit(2**17)  # which a table of clips raises
-    (tmp_path / "x.mp4").touch()
-    (tmp_path / "t.csv").write_bytes(content)
-    with pytest.raises(UserError, match=rf"^{tmp_path}/t\.csv.*{message}"):
-        read_table(tmp_path / "t.csv", tmp_path)

@@ -7,6 +7,8 @@ import json
 import re
 import shutil
 from collections.abc import Iterator, Sequence
+from contextlib import chdir
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -14,16 +16,17 @@ from urllib.parse import unquote, urljoin
 
 import numpy as np
 import pytest
-from conftest import BUNDLED, ROOT, frame, picture, run_script, wait_for, write_video
+from conftest import BUNDLED, COLOURS, ROOT, frame, picture, run_script, wait_for, write_video
 from hypothesis import given
 from hypothesis import strategies as st
 from labelled import clip_of, labelled, prediction, write
-from selenium.webdriver import ActionChains, Chrome, ChromeOptions, ChromeService, Keys
+from selenium.webdriver import ActionChains, Chrome, Keys
 from selenium.webdriver.support.select import Select
 
 from activity.prediction.outputs.page import Index, Page, address, picture_of
 from activity.prediction.result import Result, Segment
 from activity.quiet.opencv import cv2
+from activity.training.layout import find_annotations
 
 DRIVER = shutil.which("chromedriver")
 CLIP = ROOT / "example_clips" / "tennis.mp4"  # 125 frames, 25 per second
@@ -102,28 +105,6 @@ def test_a_page_finds_its_video_whatever_that_is_called(name: str, tmp_path: Pat
     assert unquote(url.split("#")[0].split("?")[0]) == f"file://{tmp_path}/{name}.mp4"
 
 
-@pytest.fixture(scope="module")
-def downloads(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("downloads")
-
-
-@pytest.fixture(scope="module")
-def chromium(downloads: Path) -> Iterator[Chrome]:
-    if not DRIVER:
-        pytest.skip("needs a browser: install chromium and chromium-driver")
-    options = ChromeOptions()
-    # With the second and the third it starts for root and in containers, too.
-    flags = "--headless=new --no-sandbox --disable-dev-shm-usage --window-size=1280,1000"
-    for flag in flags.split():
-        options.add_argument(flag)
-    options.add_experimental_option("prefs", {"download.default_directory": str(downloads)})
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    browser = Chrome(options=options, service=ChromeService(DRIVER))
-    browser.set_page_load_timeout(60)
-    yield browser
-    browser.quit()
-
-
 @pytest.fixture
 def browser(chromium: Chrome) -> Iterator[Chrome]:
     """Give a browser; fail if a page complained."""
@@ -171,7 +152,10 @@ def pressed(browser: Chrome, *keys: str) -> float:
     return float(browser.execute_script("return time"))
 
 
-def downloaded(browser: Chrome, downloads: Path) -> list[list[str]]:
+TIMED = ("file", "start", "end", "label")
+
+
+def downloaded(browser: Chrome, downloads: Path, columns: Sequence[str] = TIMED) -> list[list[str]]:
     """Return the rows of the table that the page hands on."""
     table = downloads / "segments.csv"
     table.unlink(missing_ok=True)
@@ -179,7 +163,7 @@ def downloaded(browser: Chrome, downloads: Path) -> list[list[str]]:
     wait_for(table.exists)
     with table.open(newline="", encoding="utf-8-sig") as file:
         head, *rows = csv.reader(file)
-    assert head == ["file", "start", "end", "label"]
+    assert head == [*columns]
     return rows
 
 
@@ -337,6 +321,42 @@ def test_of_several_clips_there_is_an_index(browser: Chrome, tmp_path: Path) -> 
     assert browser.find_element("id", "title").text == "index.mp4"
 
 
+def test_photos_are_shown_corrected_and_handed_on(
+    browser: Chrome, downloads: Path, dataset_folder: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for number, name in enumerate(("a.jpg", "scan.tiff")):  # no browser shows the second
+        cv2.imwrite(str(folder / name), picture("tennis", number, (480, 640)))
+    run(tmp_path, 0, "-i", "photos", "--page", "pages")
+    browser.get((tmp_path / "pages" / "index.html").as_uri())
+    assert browser.find_element("id", "title").text == "2 photos"
+    heads = [cell.text for cell in browser.find_elements("css selector", "#head th")]
+    assert heads == ["picture", "photo", "label", "probability"]
+    assert names_shown(browser) == ["a", "scan"]
+    assert browser.find_elements("css selector", ".strip") == []
+    image = browser.find_element("css selector", "#rows img")
+    wait_for(lambda: image.get_property("naturalWidth") == 512)
+    assert image.size["width"] > 200
+
+    for name, file in (("a", "a.jpg"), ("scan", "scan.html.jpg")):
+        browser.get((tmp_path / "pages" / f"{name}.html").as_uri())
+        shown = "const {src, naturalWidth} = document.querySelector('#photo'); "
+        shown += f"return naturalWidth > 0 && src.endsWith('/{file}')"
+        wait_for(partial(browser.execute_script, shown))
+        for hidden in ("video", "chart", "cut", "now-time"):
+            assert not browser.find_element("id", hidden).is_displayed()
+    label = str(browser.execute_script("return segments[0].label"))
+    other = next(each for each in ("football", "tennis") if each != label)
+    Select(browser.find_element("id", "label")).select_by_visible_text(other)
+    columns = ("file", "label")
+    assert downloaded(browser, downloads, columns) == [["photos/scan.tiff", other]]
+    shutil.copy(downloads / "segments.csv", tmp_path)
+    with chdir(tmp_path):
+        found = find_annotations(dataset_folder, [*COLOURS], tables=[Path("segments.csv")])
+    assert [each.label for each in found if each.path.name == "scan.tiff"] == [other]
+
+
 def test_an_index_of_ten_thousand_clips_is_light_and_sorted_as_a_whole(
     browser: Chrome, tmp_path: Path
 ) -> None:
@@ -396,6 +416,7 @@ def test_what_is_corrected_in_the_page_is_learned(
     train = ["train.py", "-d", "data", "--base", "efficientnet_lite2", "--views", "1"]
     predict = ["predict_video.py", "-i", "video.avi", "-o", "video.mp4", "--page", "video.html"]
     predict += ["--smoothing", "hmm", "--overwrite", "--no-preview"]
+    predict += ["-m", "model/activity.xml", "-l", "model/lb.pickle"]
 
     def run_all(*commands: list[str]) -> None:
         for command in commands:

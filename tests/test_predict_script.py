@@ -140,6 +140,7 @@ def test_several_clips_and_a_bad_one_among_them(model: Path, tmp_path: Path) -> 
     done = predict(tmp_path, model, *arguments)
     assert done.returncode == 1
     assert done.stderr.splitlines() == [
+        "note: passed over in clips, as no videos or pictures: notes.txt",
         "error: clips/broken.mp4 holds no frame that can be decoded; is it a video?",
         "error: missing.avi does not exist; name a video file",
     ]
@@ -161,7 +162,7 @@ def test_several_clips_and_a_bad_one_among_them(model: Path, tmp_path: Path) -> 
     assert done.stderr.count("exists; add --overwrite, or choose another name") == 3
     assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")} == before
     done = predict(tmp_path, model, *arguments, "--overwrite")
-    assert done.stderr.count("\n") == 2
+    assert done.stderr.count("\n") == 3
     assert len(done.stdout.splitlines()) == 4
 
 
@@ -263,7 +264,7 @@ def test_names_of_files_cannot_fake_a_line_or_move_the_cursor(tmp_path: Path) ->
 
 def test_quiet_prints_errors_only(clip: Path, tmp_path: Path) -> None:
     for more, error in (
-        ([tmp_path], f"--input {tmp_path} is a folder without a video; name one with some"),
+        ([tmp_path], f"--input {tmp_path} holds no videos or pictures; name others"),
         (["missing.mp4"], "missing.mp4 does not exist; name a video file"),
         (["missing.mp4", "--table", "t.csv"], f"{tmp_path}/missing.mp4 does not exist; name a vid"),
     ):

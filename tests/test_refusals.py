@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
 import pytest
 from conftest import COLOURS, ROOT, picture, run_process, run_script, write_clip
 from sklearn.preprocessing import LabelBinarizer
@@ -33,14 +34,23 @@ PREDICT = [
     ("--ask 5", 2, "argument --ask: expected 2 arguments"),
     ("-i http://127.0.0.1:9/none", 1, "http://127.0.0.1:9/none gives no frame"),
     ("-i missing.mp4", 1, "missing.mp4 does not exist; name a video file"),
-    ("-i missing.mp4 --fps 5", 1, "--fps 5 is the rate of numbered pictures; name some"),
-    ("-i frames", 1, "frames is a folder of pictures; name them as 'frames/*.png'"),
+    ("-i missing.mp4 --fps 5", 1, "missing.mp4 does not exist; name a video file"),
+    ("-i frames/one.png", 1, "frames/one.png is empty"),
     ("-i two.pickle", 1, "two.pickle holds no frame that can be decoded; is it a video?"),
     ("--start 2", 1, "clip.avi has no frame at 2 s; begin earlier"),
     ("--csv kept.csv", 1, "--csv kept.csv exists; add --overwrite, or choose another name"),
     ("--table kept.csv", 1, "kept.csv is not a table"),
     ("-i clip.avi clip.avi -o o.avi", 1, "--output o.avi is one file for several"),
     ("-o out.mkv", 1, "out.mkv ends in '.mkv'; choose a name ending in .mp4 or .avi"),
+    ("-o out.jpg", 1, "out.jpg ends in '.jpg'; choose a name ending in .mp4 or .avi"),
+    ("-i photo.png -o out.mp4", 1, "'.mp4'; choose a name ending in .jpg, .jpeg or .png"),
+    ("-i photo.png clip.avi -o out.mp4", 1, "--output out.mp4 is one file for several clips"),
+    ("-i photo.png --start 1", 1, "--start is for videos, and photo.png is a photo; leave one of"),
+    ("-i photo.png --end 1", 1, "--end is for videos, and photo.png is a photo; leave one of"),
+    ("-i photo.png --fps 5", 1, "--fps is for videos, and photo.png is a photo; leave one of"),
+    ("-i photo.png --track 1", 1, "--track is for videos, and photo.png is a photo; leave one of"),
+    ("-i clip.avi photo.png --timeline t", 1, "--timeline is for videos, and photo.png is a ph"),
+    ("-i float.tif", 1, "float.tif has values of type float32, of which none is known to be white"),
     ("-o clip.avi --overwrite", 1, "--input and --output are the same file, clip.avi; name diff"),
     ("--csv folder.csv", 1, "--csv folder.csv is a folder; name a file in it"),
     ("--timeline t.gif", 1, "t.gif ends in '.gif'; choose a name ending in .png, .pdf or .svg"),
@@ -70,8 +80,14 @@ TRAIN = [
     ("--labels tennis", 1, "tennis makes 1 class of data, but a classifier needs at least two"),
     ("-d single --labels all", 1, "all makes 1 class of single, but a classifier needs at least"),
     ("-d broken", 1, "'tennis' holds nothing that decodes (broken/tennis/0.png is no image of at"),
+    ("-d twins --labels all", 1, "'Tennis' and 'tennis' differ in case, blanks or the form of"),
+    ("-d twins --labels golf TENNIS", 1, "and 'TENNIS' differ in case, blanks or the form of"),
+    ("-d untested --labels all", 1, "untested/test has nothing of the classes to test on; add"),
+    ("-d undone --labels all", 1, "undone has test and val, but nothing to train on; add a folder"),
     ("--segments missing.csv", 1, "--segments missing.csv is not a file; name a table in CSV"),
     ("--segments kept.csv", 1, "kept.csv has no column 'file'; it needs"),
+    ("--segments two.pickle", 1, "two.pickle is no text; name a table in CSV"),
+    ("--segments gone.csv", 1, "gone.csv names no file of the test part that is there, such as go"),
     ("-m data/tennis", 1, "--model data/tennis is a folder; name a file in it"),
     ("-m data/tennis/1.png/m", 1, "m cannot be written: data/tennis/1.png is a file"),
     ("-p model/lb.pickle", 1, "--label-bin and --plot are the same file, model/lb.pickle; name"),
@@ -127,9 +143,19 @@ def place(tmp_path_factory: pytest.TempPathFactory, dataset_folder: Path) -> Ite
         cv2.imwrite(str(place / "broken" / label / "0.png"), picture(label, 0))
     (place / "broken/tennis/0.png").write_text("broken")
     (place / "single/pictures").mkdir(parents=True)
+    for name in (
+        "twins/Tennis", "twins/tennis", "twins/golf", "untested/train/golf", "untested/test/tennis",
+        "undone/test/golf", "undone/val/tennis",
+    ):  # fmt: skip
+        (place / name).mkdir(parents=True)
+        if name != "untested/test/tennis":
+            (place / name / "1.png").touch()
     shutil.copy(place / "data/tennis/0.png", place / "single/pictures")
+    shutil.copy(place / "data/tennis/0.png", place / "photo.png")
+    cv2.imwrite(str(place / "float.tif"), np.ones((9, 9), np.float32))
     for name in ("kept.csv", "kept.json", "frames/one.png", "full/football/1.jpg", "file"):
         (place / name).touch()
+    (place / "gone.csv").write_text("file,label,set\nclip.avi,a,train\ngone.avi,b,test\n")
     (place / "xml.xml").write_text("<net></net>")
     (place / "two.pickle").write_bytes(pickle.dumps(LabelBinarizer().fit(["a", "b"])))
     for source, name in [

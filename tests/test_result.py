@@ -1,7 +1,7 @@
 """The record of a clip: what is counted, and what is said of it."""
 
 import json
-from dataclasses import astuple
+from dataclasses import astuple, replace
 from itertools import groupby, pairwise
 from typing import Any
 
@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from labelled import labelled, prediction, result_of
 
+from activity.label_file import UNCERTAIN
 from activity.prediction.console import Console, text
 from activity.prediction.result import Result, Tally
 
@@ -19,7 +20,7 @@ LABELS = ["a", "b", "c"]
 one_hot = st.sampled_from([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]])
 
 
-@given(st.lists(st.tuples(one_hot, one_hot), min_size=1, max_size=40))
+@given(st.lists(st.tuples(one_hot, one_hot), min_size=2, max_size=40))
 def test_frames_shares_and_changes_are_counted(rows: list[tuple[list[float], ...]]) -> None:
     tally = Tally(LABELS, 25.0)
     for index, (smoothed, raw) in enumerate(rows):
@@ -41,6 +42,14 @@ def test_frames_shares_and_changes_are_counted(rows: list[tuple[list[float], ...
         f"label changes: {changes[0]} frame by frame, {changes[1]} by mean of 128 "
         f"({rates[0]} and {rates[1]} per minute)"
     )
+
+
+def test_of_a_single_frame_there_is_its_label_and_no_change() -> None:
+    tally = Tally(LABELS, 25.0)
+    tally.add(frame(0), replace(prediction(LABELS, [0.25, 0.75, 0.0]), label=UNCERTAIN))
+    result = result_of(tally, "a.jpg")
+    assert (result.label, result.probability, result.is_still) == (UNCERTAIN, 0.75, True)
+    assert text(result) == "a.jpg: uncertain, probability 0.750"
 
 
 @given(st.lists(st.tuples(one_hot, st.floats(0.4, 1.0)), min_size=1, max_size=40))

@@ -15,10 +15,11 @@ from activity.video.sources import (
     camera_number,
     find_sources,
     is_address,
-    is_own_video,
+    is_own,
     is_read_once,
+    local_source,
     names_several,
-    numbered_pictures,
+    pictures_of,
     redacted,
     source_title,
 )
@@ -94,12 +95,11 @@ def test_inputs_may_name_several_clips(inputs: str, found: dict[str, str]) -> No
     ("name", "message"),
     [
         ("clips/*.webm", "matches no file; name another pattern"),
-        ("no video", "is a folder without a video; name one with some"),
-        ("no video/loop", "is a folder without a video; name one with some"),
-        ("deep", "is a folder without a video; name one with some"),  # of pictures deeper down
-        ("shots", r"is a folder of pictures; name them as 'shots/\*\.JPG'"),
-        ("own", "has only videos that predict_video.py wrote; name other ones"),
-        ("own/*", "has only videos that predict_video.py wrote; name other ones"),
+        ("no video", "holds no videos or pictures; name others"),
+        ("no video/loop", "holds no videos or pictures; name others"),
+        ("no video/*", "holds no videos or pictures; name others"),
+        ("own", "has only what predict_video.py wrote; name other files"),
+        ("own/*", "has only what predict_video.py wrote; name other files"),
     ],
 )
 def test_an_input_that_names_nothing_is_an_error(name: str, message: str) -> None:
@@ -120,14 +120,14 @@ def test_own_videos_are_passed_over_unless_they_are_named(
     # A name is what it would be without them.
     assert list(find_sources(["clips/deep", "clips/b.*"]).values()) == ["b", "c", "b-2"]
     assert capsys.readouterr().err.splitlines() == [
-        f"note: videos in {name} that predict_video.py wrote are passed over: {count}"
-        for name, count in (("clips/deep", "1 of 3"), ("clips/b.*", "1 of 2"))
+        f"note: passed over in {name}, as predict_video.py wrote them: 1 files"
+        for name in ("clips/deep", "clips/b.*")
     ]
     assert find_sources(["clips/b.avi"]) == {"clips/b.avi": "b"}
     assert capsys.readouterr().err == ""
     os.mkfifo("pipe")  # which would be waited for
     for name in ("clips/b.mp4", "clips/deep/c.mkv", "missing.mp4", "clips", "pipe", "x" * 300):
-        assert not is_own_video(Path(name))
+        assert not is_own(Path(name))
 
 
 def test_links_to_folders_are_followed_and_hidden_files_left_out(
@@ -157,7 +157,7 @@ def test_links_to_folders_are_followed_and_hidden_files_left_out(
     ]
     # A clip that is reached in several ways has the name of the first of them.
     assert list(find_sources(["sports"]).values()) == [
-        "golf-1/b", "golf/b", "linked/deep/f", "linked/e", "tennis/b",
+        "golf-1/b", "golf/b", "linked/deep/f", "linked/e", "tennis/1", "tennis/b",
     ]  # fmt: skip
 
 
@@ -175,7 +175,8 @@ def test_a_folder_that_cannot_be_read_is_left_out_or_an_error(
 
     monkeypatch.setattr("os.scandir", scandir)
     assert "clips/b.mp4" in find_sources(["clips"])
-    assert capsys.readouterr().err == "warning: clips/deep is left out: Permission denied\n"
+    told = "warning: clips/deep is left out: Permission denied\n"
+    assert capsys.readouterr().err.startswith(told)
     with pytest.raises(UserError, match=r"^clips/deep cannot be read \(Permission denied\); name"):
         find_sources(["clips/deep"])
 
@@ -183,8 +184,8 @@ def test_a_folder_that_cannot_be_read_is_left_out_or_an_error(
 def test_what_is_read_once(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "clip.mp4").touch()
-    once = ["0", "/dev/video3", "http://host/x.mp4", str(tmp_path / "pipe")]
-    assert all(map(is_read_once, once))
+    once = ["-", "0", "/dev/video3", "http://host/x.mp4", str(tmp_path / "pipe")]
+    assert all(is_read_once(local_source(each)) for each in once)
     again = [str(tmp_path / "clip.mp4"), "missing.mp4", "shots/%d.png", "x" * 300]
     assert not any(map(is_read_once, again))
 
@@ -199,11 +200,13 @@ def test_numbered_pictures_are_one_clip_in_the_order_of_their_numbers() -> None:
         "shots/shot_*.JPG": "shot_2.JPG shot_11.JPG shot_x.JPG",
         "*/shot_?.JPG": "shot_2.JPG shot_x.JPG",
     }
-    found = {source: [path.name for path in numbered_pictures(source)] for source in names}
+    found = {source: [path.name for path in pictures_of(source)] for source in names}
     assert found == {source: each.split() for source, each in names.items()}
-    # One picture, files of any kind, none, and those of a server:
-    others = "shots/9.png shots/[1].png shots/* clips/*.mp4 nothing/*.png nothing/%d.png"
-    assert not any(map(numbered_pictures, [*others.split(), "http://host/%d.png"]))
+    for one in ("shots/9.png", "shots/[1].png"):
+        assert pictures_of(one) == [Path(one)]
+    # Files of any kind, none, and those of a server:
+    others = "shots/* clips/*.mp4 nothing/*.png nothing/%d.png"
+    assert not any(map(pictures_of, [*others.split(), "http://host/%d.png"]))
 
 
 def test_a_camera_is_a_number_or_a_device(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -245,3 +248,14 @@ def test_an_address_is_shown_without_its_password() -> None:
         shown[address] = address
     shown["a:b@c.mp4"] = "a:b@c.mp4"
     assert {address: redacted(address) for address in shown} == shown
+
+
+def test_a_local_file_may_be_an_address() -> None:
+    paths = {
+        "file:///a/b%20c.mp4": "/a/b c.mp4", "file://localhost/a/100%25.mp4": "/a/100%.mp4",
+        "FILE:///%E7%BD%91.mp4": "/\u7f51.mp4", "file:/a/b.mp4": "/a/b.mp4",
+    }  # fmt: skip
+    same = ("a b.mp4", "100%.mp4", "a%20b.mp4", "http://host/a%20b.mp4", "C:/a.mp4", "0")
+    assert {name: local_source(name) for name in paths} == paths
+    assert all(local_source(name) == name for name in same)
+    assert find_sources([local_source("-")]) == {"/dev/stdin": "stdin"}

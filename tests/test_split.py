@@ -153,6 +153,26 @@ def test_few_videos_are_tested_only_where_nothing_else_is_and_it_says_so() -> No
     ]
 
 
+def test_of_clips_whose_frames_are_files_a_quarter_is_tested() -> None:
+    """As of videos, and remarked on where they are few."""
+    named = [
+        Picture(
+            Path(f"{label}{n}"), label, f"{label}{n}", group, cut_from=Path(f"{label}{group}_*")
+        )
+        for label, first, count in (("tennis", 0, 12), ("football", 100, 3))
+        for group in range(first, first + count)
+        for n in range(10 * group, 10 * group + 4 + group % 3)
+    ]
+    train, test = sides(parts := divide(named))
+    tested = {(each.label, each.group) for each in test}
+    assert [label for label, _ in sorted(tested)] == ["football", "tennis", "tennis", "tennis"]
+    assert len(train) + len(test) == len(named)
+    assert parts.remarks == [
+        "football: of 3 videos 1 is tested, so what is said about videos is a guess; add some "
+        "until there are 4"
+    ]
+
+
 def test_what_cannot_be_split_is_an_error(folder: Path) -> None:
     """A class is alone, has three pictures however often they are copied, or is only tested."""
     data = load(folder)
@@ -162,6 +182,8 @@ def test_what_cannot_be_split_is_an_error(folder: Path) -> None:
     tested = [replace(each, part="test") if each in tennis else each for each in data.pictures]
     with pytest.raises(UserError, match="'tennis' has nothing to train on"):
         divide(tested)
+    with pytest.raises(UserError, match="nothing is left to test on: all is for training"):
+        divide([replace(each, part="train") for each in data.pictures])
     paths = sorted((folder / "tennis").iterdir())
     for path in paths[3:]:
         shutil.copyfile(paths[0], path)

@@ -136,7 +136,8 @@ def test_other_things_are_a_class_and_what_is_noticed_of_them_is_measured(confus
     assert "with one folder of them left out at a time, " in said
     assert f"(even {noticed['even']:.0%}, odd {noticed['odd']:.0%})\n" in said
     write_video(confused / "other.avi", map(checkerboard, range(100, 110)))
-    done = run_script("predict_video.py", "-i", "other.avi", "--no-preview", cwd=confused)
+    trained = ("-m", "model/activity.xml", "-l", "model/lb.pickle")
+    done = run_script("predict_video.py", *trained, "-i", "other.avi", "--no-preview", cwd=confused)
     assert done.returncode == 0, done.stderr
     assert "label: none of these" in done.stdout
 

@@ -74,8 +74,8 @@ def keep(folder: Path, clips: Sequence[Samples], number: int) -> str | None:
     request = Request(number, folder)
     choice = Choice(request, len(clips))
     for place, samples in enumerate(clips):
-        part = UncertainFrames.place(request, str(place), several=True)
-        UncertainFrames.check(part)
+        part = UncertainFrames.place(request, "", str(place), several=True)
+        UncertainFrames.check(part, "")
         for _ in range(2 if place == 0 else 1):
             output = UncertainFrames(part, clip_of("ab"))
             with output.opened():

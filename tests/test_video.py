@@ -23,7 +23,7 @@ from activity.prediction.outputs.video import Video
 from activity.quiet.opencv import cv2
 from activity.video.backends import Colour, Format
 from activity.video.reader import Frame, VideoReader
-from activity.video.sources import OWN_MARK, is_own_video
+from activity.video.sources import OWN_MARK, is_own
 
 
 def plain(grey: int, size: tuple[int, int] = (64, 64)) -> np.ndarray:
@@ -131,7 +131,7 @@ def test_a_video_is_marked_and_plays_as_without_the_mark(path: Path) -> None:
     write(path, [plain(5 * index) for index in range(30)])
     content = path.read_bytes()
     assert content.endswith(OWN_MARK)
-    assert is_own_video(path)
+    assert is_own(path)
     bare = path.with_stem("bare")
     bare.write_bytes(content[: -8 - len(OWN_MARK)])
     for video in (path, bare):
@@ -141,7 +141,7 @@ def test_a_video_is_marked_and_plays_as_without_the_mark(path: Path) -> None:
         assert sum(capture.read()[0] for _ in range(40)) == 30
         with VideoReader(video) as reader:
             assert reader.format.claimed == 30
-            assert reader.format.duration == pytest.approx(30 / 25)
+            assert reader.format.end == pytest.approx(30 / 25)
             assert len(list(reader)) == 30
     assert boxes(path)[-1] == "free" if path.suffix == ".mp4" else content[-40:-36] == b"JUNK"
 
@@ -158,7 +158,7 @@ def test_an_avi_is_a_row_of_jpeg_files(tmp_path: Path) -> None:
 
 def test_an_avi_keeps_the_time_at_a_constant_rate(tmp_path: Path) -> None:
     """A picture stands for those that are missing after it; one that comes early is left out."""
-    format = Format(20.0, 25.0, Fraction(1, 90_000))
+    format = Format(20.0, 25.0, Fraction(1, 90_000), begin=10.0)
     times = [10.0, 10.04, 10.2, 10.205, 10.21, 10.28]
     path = tmp_path / "out.avi"
     write(path, [plain(50 * index) for index in range(6)], times, format)
@@ -186,7 +186,8 @@ def test_a_video_keeps_the_times_to_the_tick(tmp_path: Path, time_base: str) -> 
     step = 1 + round(Fraction(1, 100) / base)
     ticks = [int(tick) * step for tick in np.cumsum([3, *gaps])]
     times = [round(float(tick * base), 6) for tick in ticks]
-    write(tmp_path / "out.mp4", [plain(100)] * len(ticks), times, Format(25.0, 25.0, base))
+    format = Format(25.0, 25.0, base, begin=times[0])
+    write(tmp_path / "out.mp4", [plain(100)] * len(ticks), times, format)
     found = [frame.time for frame in shown(tmp_path / "out.mp4")]
     assert found == pytest.approx([float((tick - ticks[0]) * base) for tick in ticks], abs=1e-6)
     with av.open(tmp_path / "out.mp4") as container:

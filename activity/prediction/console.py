@@ -4,23 +4,29 @@ from collections.abc import Sequence
 
 from activity.cli import Progress
 from activity.errors import print_error
+from activity.label_file import UNCERTAIN
 from activity.prediction.batch import Job
 from activity.prediction.outputs.page import Page
 from activity.prediction.outputs.video import Video
 from activity.prediction.result import Result
 from activity.text import printable
-from activity.video.sources import redacted
+from activity.video.sources import is_picture, redacted
 
 
 class Console:
     """Tells of each clip as it is done; columns are as wide as the names that may come."""
 
     def __init__(self, sources: Sequence[str], labels: Sequence[str], several: bool) -> None:
-        clip = max(map(len, ["clip", *(printable(redacted(each)) for each in sources)]))
-        label = max(map(len, ["label", *labels]))
-        self._line = (
-            f"{{:{clip}}}  {{:{label}}}  {{:>11}}  {{:>11}}  {{:>16}}  {{:>7}}  {{:>8}}  {{}}"
-        )
+        self._photos = all(map(is_picture, sources))
+        first = "photo" if self._photos else "clip"
+        clip = max(map(len, [first, *(printable(redacted(each)) for each in sources)]))
+        label = max(map(len, ["label", *labels, *[UNCERTAIN] * self._photos]))
+        widths, head = [f"{{:{clip}}}", f"{{:{label}}}", "{:>11}"], [first, "label", "probability"]
+        if not self._photos:
+            widths += ["{:>11}", "{:>16}", "{:>7}", "{:>8}"]
+            head += ["raw changes", "smoothed changes", "frames", "frames/s"]
+        self._line = "  ".join([*widths, "{}"])
+        self._head = [*head, Video.name if self._photos else "video"]
         self._several, self._headed = several, False
 
     def add(self, result: Result) -> None:
@@ -35,25 +41,27 @@ class Console:
             return
         if not self._headed:
             self._headed = True
-            changes = ("raw changes", "smoothed changes")
-            head = ("clip", "label", "probability", *changes, "frames", "frames/s", "video")
-            Progress.print_above(self._line.format(*head))
+            Progress.print_above(self._line.format(*self._head))
         notes = f" ({'; '.join(result.notes)})" if result.notes else ""
-        Progress.print_above(
-            self._line.format(
-                printable(result.clip), result.label, f"{result.probability:.3f}",
-                result.raw_changes, result.changes, result.frames,
-                f"{result.frames / result.seconds:.1f}",
-                f"{printable(result.outputs.get(Video.name, '-'))}{notes}",
-            )
-        )  # fmt: skip
+        cells = [printable(result.clip), result.label, f"{result.probability:.3f}"]
+        if not self._photos:
+            rate = f"{result.frames / result.seconds:.1f}"
+            cells += map(str, [result.raw_changes, result.changes, result.frames, rate])
+        made = printable(result.outputs.get(Video.name, "-"))
+        Progress.print_above(self._line.format(*cells, f"{made}{notes}"))
 
 
 def text(result: Result) -> str:
     """Return what there is to say about a clip, a fact a line."""
     made = printable(result.outputs.get(Video.name, result.clip))
+    page = [
+        f"page: {printable(each)}" for kind, each in result.outputs.items() if kind == Page.name
+    ]
+    if result.is_still:
+        label = f"{made}: {result.label}, probability {result.probability:.3f}"
+        return "\n".join([label, *result.notes, *page])
     shares = ", ".join(f"{label} {share:.1%}" for label, share in result.shares.items())
-    lines = [
+    return "\n".join([
         f"{made}: {result.frames} frames, {result.frames / result.seconds:.1f} frames/s",
         *result.notes,
         f"whole clip: {result.label}, mean probability {result.probability:.3f}",
@@ -61,17 +69,16 @@ def text(result: Result) -> str:
         f"label changes: {result.raw_changes} frame by frame, {result.changes} by "
         f"{result.smoothing} ({result.raw_changes_per_minute:.1f} and "
         f"{result.changes_per_minute:.1f} per minute)",
-    ]
-    if page := result.outputs.get(Page.name):
-        lines.append(f"page: {printable(page)}")
-    return "\n".join(lines)
+        *page,
+    ])  # fmt: skip
 
 
 class BatchProgress(Progress):
     """Tells how many clips and hours of video are done and left, and how fast that goes."""
 
     def __init__(self, jobs: Sequence[Job], quiet: bool) -> None:
-        super().__init__(len(jobs), "clips", quiet=quiet)
+        self._photos = all(is_picture(job.source) for job in jobs)
+        super().__init__(len(jobs), "photos" if self._photos else "clips", quiet=quiet)
         self.bar_format = "{n_fmt}/{total_fmt}{unit} [{elapsed}{postfix}]"
         self._bytes = sum(job.size for job in jobs)
         self._bytes_done, self._seconds = 0, 0.0
@@ -83,6 +90,9 @@ class BatchProgress(Progress):
         elapsed = self.format_dict["elapsed"]
         share = self._bytes_done / self._bytes if self._bytes_done else 1.0
         left = self.format_interval(elapsed / share - elapsed)
+        if self._photos:
+            self.advance(f"{left} left")
+            return
         self.advance(
             f"{self._seconds / 3600:.2f} of about {self._seconds / 3600 / share:.2f} hours of "
             f"video, {self._seconds / max(elapsed, 0.001):.1f} times as fast as it plays, "

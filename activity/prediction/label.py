@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
+from dataclasses import replace
 from typing import Any
 
 from activity.cli import Progress
@@ -16,6 +17,7 @@ from activity.prediction.overlay import draw
 from activity.prediction.result import Result, Tally
 from activity.prediction.sampling import sample
 from activity.prediction.settings import Settings
+from activity.prediction.smoothers.mean import Mean
 from activity.streams import latest, prefetch
 from activity.video.reader import HALF_A_MILLISECOND, Frame, VideoReader
 from activity.video.sources import source_title
@@ -52,14 +54,17 @@ def label_video(
     kinds = {OUTPUTS[name]: path for name, path in outputs.items()}
     drawn = any(kind.draws for kind in kinds)
     sparse = settings.stride != 1
-    limits = (settings.start, settings.end, stop, settings.fps)
-    with VideoReader(source, *limits, sparse=sparse and not drawn) as reader, ExitStack() as stack:
+    what = (settings.start, settings.end, stop, settings.fps, settings.track)
+    with VideoReader(source, *what, sparse=sparse and not drawn) as reader, ExitStack() as stack:
         for kind, path in kinds.items():
-            kind.check(path)
+            kind.check(path, source)
+        is_single = reader.format.claimed == 1  # there is nothing to smooth, and no batch to fill
+        if is_single:
+            settings = replace(settings, smoother=Mean(1), stride=1)
         # Frames of a live source would be late if they waited for a batch; and with a stride too
         # many pictures would wait in memory, where they cannot be read again.
         waiting_costs = drawn and sparse and not reader.can_be_read_again
-        engine = classifier.engine(low_latency=reader.live or waiting_costs)
+        engine = classifier.engine(low_latency=reader.live or waiting_costs or is_single)
         if stop.wanted:
             return None
         model = (classifier.path, classifier.metadata)
@@ -71,7 +76,8 @@ def label_video(
         if drawn:
             labelled = stack.enter_context(closing(prefetch(_drawn(labelled, clip), DRAWN_AHEAD)))
         title = source_title(source)
-        progress = stack.enter_context(Progress(reader.expected, "frames", title, quiet))
+        progress = Progress(reader.expected, "frames", title, quiet or is_single)
+        stack.enter_context(progress)
         tally = Tally(classifier.labels, reader.format.fps)
         began = time.monotonic()
         for frame, prediction in labelled:
@@ -85,7 +91,8 @@ def label_video(
                 break
         seconds = time.monotonic() - began
     result = tally.result(
-        source, reader, ended_early=stop.wanted, smoothing=settings.smoother.title, seconds=seconds,
+        source, reader, ended_early=stop.wanted and not is_single,
+        smoothing=settings.smoother.title, seconds=seconds,
         outputs={kind: str(path) for kind, path in files_of(outputs).items()},
     )  # fmt: skip
     for output in made:

@@ -34,6 +34,13 @@ class Clip:
     stop: Stop  # the wish to end the run, which a window may have, too
     several: bool  # whether there may be others, and an index of all
 
+    def begin(self, first: float) -> float:
+        """Return the time at which its annotated video begins, if `first` is the first frame's.
+
+        A whole clip may have sound before that.
+        """
+        return first if self.settings.start else self.format.begin
+
 
 class Gatherer(Protocol):
     """Makes something of the results of all clips, at `path`, in the process of the run."""
@@ -60,11 +67,12 @@ class Output:
 
     name: ClassVar[str]  # of its option, and in records
     help: ClassVar[str]
-    endings: ClassVar[Sequence[str]] = ()  # the first is for files whose names are not given
+    endings: ClassVar[Sequence[str]] = ()  # all that its files may have
     flags: ClassVar[Sequence[str]] = ()  # other names of its option
     draws: ClassVar[bool] = False  # whether `add` needs the picture, with the label drawn on it
     observes: ClassVar[bool] = False  # whether it takes in observations, too, in another thread
     local: ClassVar[str] = ""  # why it needs the process of the run, as a window does
+    needs_time: ClassVar[bool] = False  # whether there is nothing of it to show in a photo
 
     @classmethod
     def add_options(cls, group: argparse._ArgumentGroup) -> None:
@@ -78,7 +86,12 @@ class Output:
         return options[cls.name]
 
     @classmethod
-    def place(cls, given: Any, name: str, several: bool) -> Any:
+    def endings_of(cls, source: str) -> Sequence[str]:
+        """Return the endings for this clip; the first is for files whose names are not given."""
+        return cls.endings
+
+    @classmethod
+    def place(cls, given: Any, source: str, name: str, several: bool) -> Any:
         """Return the path of a clip's output: what is `given`, or of `several` a file in there.
 
         Raises `UserError` for a file in place of a folder.
@@ -87,7 +100,7 @@ class Output:
             return given
         if given.suffix.lower() in cls.endings:
             raise UserError(f"{given} is one file for several clips; name a folder")
-        return given / f"{name}{cls.endings[0]}"
+        return given / f"{name}{cls.endings_of(source)[0]}"
 
     @classmethod
     def gatherer(cls, given: Any, labels: Names, several: bool, names: Names) -> Gatherer | None:
@@ -98,9 +111,9 @@ class Output:
         return None
 
     @classmethod
-    def check(cls, path: Any) -> None:
+    def check(cls, path: Any, source: str) -> None:
         """Make the folder of a clip's output; raise `UserError` if it could not be written."""
-        check_output(path, cls.endings)
+        check_output(path, cls.endings_of(source))
 
     def __init__(self, path: Any, clip: Clip) -> None:
         self.path, self.clip, self.labels = path, clip, clip.metadata.labels

@@ -20,13 +20,7 @@ from activity.prediction.outputs.page import INDEX, Page
 from activity.prediction.outputs.video import Video
 from activity.prediction.result import Result
 from activity.prediction.settings import Settings
-from activity.video.sources import (
-    find_sources,
-    is_read_once,
-    names_several,
-    numbered_pictures,
-    redacted,
-)
+from activity.video.sources import find_sources, is_picture, is_read_once, names_several, redacted
 
 if TYPE_CHECKING:  # as it takes time to import
     from activity.prediction.table import Table
@@ -67,13 +61,17 @@ def make_plan(
     several, wanted = names_several(inputs), dict(wanted)
     with option("--input"):
         sources = find_sources(inputs, {INDEX} if several and Page.name in wanted else ())
-    if settings.fps and not any(map(numbered_pictures, sources)):
-        raise UserError(f"--fps {settings.fps:g} is the rate of numbered pictures; name some")
+    for_videos = [name for name in ("start", "end", "fps", "track") if getattr(settings, name)]
+    for_videos += [kind for kind in wanted if OUTPUTS[kind].needs_time]
+    if for_videos and (photo := next(filter(is_picture, sources), None)):
+        fault = f"--{for_videos[0]} is for videos, and {photo} is a photo"
+        raise UserError(f"{fault}; leave one of them out")
     once = next(filter(is_read_once, sources), None)
     if on_cluster and once:
         raise UserError(f"{redacted(once)} gives each frame only once; leave out --ray")
     if not table and all(OUTPUTS[kind].local for kind in wanted):
-        file = f"{next(iter(sources.values()))}{Video.endings[0]}"
+        source, name = next(iter(sources.items()))
+        file = f"{name}{Video.endings_of(source)[0]}"
         wanted[Video.name] = FOLDER if several else FOLDER / file
     # What crashes or hangs while it is read is to take nothing else with it.
     in_processes = on_cluster or bool(table and not once)
@@ -90,10 +88,10 @@ def make_plan(
     for kind, given in wanted.items():
         with option(f"--{kind}"):
             for job in jobs:
-                job.outputs[kind] = OUTPUTS[kind].place(given, job.name, several)
+                job.outputs[kind] = OUTPUTS[kind].place(given, job.source, job.name, several)
             if gatherer := OUTPUTS[kind].gatherer(given, labels, several, list(sources.values())):
                 gatherers[kind] = gatherer
-            OUTPUTS[kind].check(jobs[0].outputs[kind])
+            OUTPUTS[kind].check(jobs[0].outputs[kind], jobs[0].source)
     common = {kind: gatherer.path for kind, gatherer in gatherers.items()}
     parts = common.keys() - files_of(jobs[0].outputs).keys()
     rows = None

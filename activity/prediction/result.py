@@ -29,7 +29,8 @@ class Result:
 
     clip: str  # as people may see it
     error: str | None = None
-    label: str = ""  # the class of the largest mean probability over the whole clip
+    # The class of the largest mean probability over the whole clip; of a photo what it is labelled.
+    label: str = ""
     mean_probabilities: dict[str, float] = field(default_factory=dict)  # of the frames alone
     segments: Sequence[Segment] = ()
     shares: dict[str, float] = field(default_factory=dict)  # of the frames, by smoothed label
@@ -76,6 +77,11 @@ class Result:
     def raw_changes_per_minute(self) -> float:
         """The rate of the changes frame by frame."""
         return 60 * self.raw_changes / max(self.end - self.start, 0.001)
+
+    @property
+    def is_still(self) -> bool:
+        """Whether it is of a single frame, as of a photo, in which nothing changes."""
+        return sum(segment.frames for segment in self.segments) == 1
 
     @property
     def remarks(self) -> str:
@@ -141,7 +147,7 @@ class Tally:
     def result(self, source: str, reader: VideoReader, ended_early: bool, **others: Any) -> Result:
         """Return the record of a clip, of which at least one frame was counted."""
         assert self._last
-        notes, warnings = [], []
+        notes, warnings = list(reader.notes), []
         if self._skipped:
             notes.append(f"skipped {self._skipped} frames to keep up with the source")
         if ended_early:
@@ -153,7 +159,7 @@ class Tally:
         means = [float(total / frames) for total in self._sum]
         return Result(
             clip=redacted(source),
-            label=self._labels[int(self._sum.argmax())],
+            label=prediction.label if frames == 1 else self._labels[int(self._sum.argmax())],
             mean_probabilities=dict(zip(self._labels, means, strict=True)),
             segments=[*self._finished, self._segment(prediction.label, last.time + self._interval)],
             shares={label: count / frames for label, count in self._shares.most_common()},

@@ -47,7 +47,12 @@ class Settings:
     )  # fmt: skip
     fps: float | None = setting(
         None, "--fps", type=real_number(0.01, 1000), metavar="N",
-        help=f"numbered pictures per second (default: {USUAL_FPS:g})",
+        help="frames per second of what has no times: numbered pictures (default: "
+        f"{USUAL_FPS:g}) and raw streams (default: what they say, or 25)",
+    )  # fmt: skip
+    track: int | None = setting(
+        None, "--track", type=whole_number(1, 100), metavar="N",
+        help="which of several videos in a file (default: the one that players show)",
     )  # fmt: skip
     top: int = setting(
         1, "--top", type=whole_number(1, 100), metavar="K",

@@ -25,7 +25,7 @@ from activity.files import atomic_write, check_output
 from activity.prediction.batch import Job
 from activity.prediction.result import Result, Segment
 from activity.text import TABLE_ENCODING, cell_text, one_line, spreadsheet_cell, valid_text
-from activity.video.sources import is_read_once, numbered_pictures, redacted
+from activity.video.sources import is_read_once, pictures_of, redacted
 
 ENDINGS = (".csv", ".parquet")
 BATCH = 1000  # rows that are made objects at a time
@@ -154,7 +154,7 @@ class Table:
             return {"size": None, "modified": None, **self._common}
         size = modified = 0
         with suppress(OSError):  # that a file is gone is for its reader to tell
-            files = numbered_pictures(job.source) or [Path(job.source)]
+            files = pictures_of(job.source) or [Path(job.source)]
             states = [file.stat() for file in files]
             size = sum(state.st_size for state in states)
             modified = max(state.st_mtime_ns for state in states)

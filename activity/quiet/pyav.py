@@ -2,8 +2,9 @@
 
 import av
 import av.filter
-from av.stream import Discard
+from av.format import Flags
+from av.stream import Discard, Disposition
 
 av.logging.set_level(None)
 
-__all__ = ["Discard", "av"]
+__all__ = ["Discard", "Disposition", "Flags", "av"]

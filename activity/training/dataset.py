@@ -13,14 +13,21 @@ import numpy as np
 
 from activity.cli import Progress
 from activity.errors import SourceError, UserError, print_error
+from activity.pictures import check_file, read_image
 from activity.preprocessing import resize, shrink_or_grow
 from activity.streams import parallel_map
 from activity.text import natural_order
 from activity.training.annotations import TEST, TRAIN, Annotation
 from activity.training.footage import extract_frames, time_of
-from activity.training.images import check_file, read_image
-from activity.training.near_duplicates import THUMBNAIL_SIDE, groups_of, link_near_duplicates
-from activity.video.sources import is_own_video, is_video
+from activity.training.frame_names import clips_by_name
+from activity.training.near_duplicates import (
+    THUMBNAIL_SIDE,
+    difference,
+    groups_of,
+    link_near_duplicates,
+)
+from activity.video.content import kind_of
+from activity.video.sources import is_own
 
 # Root mean square differences of two thumbnails, in grey levels of 255. A frame of a video that is
 # nearer to another one would teach nothing new; nearer pictures whose names follow each other are
@@ -41,6 +48,12 @@ class Picture:
     time: float = 0.0  # seconds from the first frame of the video
     part: str | None = None  # annotations.TRAIN or TEST, where somebody says so
     site: str | None = None  # pictures of one site are of one group
+    cut_from: Path | None = None  # names of the frames of one clip, match_*, if it is one of them
+
+    @property
+    def clip(self) -> Path | None:
+        """What stands for the clip that it is a frame of."""
+        return self.video or self.cut_from
 
     @property
     def source(self) -> Path:
@@ -117,9 +130,10 @@ def plain_images(pictures: Sequence[Picture], rule: str, size: int) -> Iterator[
 def load(annotations: Sequence[Annotation], frames: Path, required: Sequence[str] = ()) -> Dataset:
     """Decode every file once, in parallel, and find out which pictures belong together.
 
-    That is the same picture, or the same video, site or burst. Frames of videos are kept in the
+    That is the same picture, or the same clip, site or burst. Frames of videos are kept in the
     folder `frames`. One file a thread is in memory at a time, then only thumbnails. A class without
-    a picture is left out with a warning; if it is `required`, `UserError` is raised.
+    a picture is left out with a warning; if it is `required`, `UserError` is raised, as it is for a
+    test part without one.
     """
     rows_of: dict[Path, list[Annotation]] = {}
     for annotation in annotations:
@@ -135,6 +149,13 @@ def load(annotations: Sequence[Annotation], frames: Path, required: Sequence[str
                 skipped += [SkippedFile(path, label, found) for label in labels]
             else:
                 samples += found
+    tested = [each.path for each in annotations if each.part == TEST]
+    if tested and not any(picture.part == TEST for picture, _ in samples):
+        reasons = {path: reason for path, _, reason in skipped}
+        reason = reasons.get(tested[0], "has no frame at the times that are asked for")
+        raise UserError(
+            f"the test part holds nothing that decodes ({tested[0]} {reason}); add some that does"
+        )
     usable = {picture.label for picture, _ in samples}
     for label in sorted({annotation.label for annotation in annotations} - usable):
         path, _, reason = next(file for file in skipped if file.label == label)
@@ -145,6 +166,10 @@ def load(annotations: Sequence[Annotation], frames: Path, required: Sequence[str
 
     pictures = [picture for picture, _ in samples]
     thumbnails = np.array([thumbnail for _, thumbnail in samples], np.uint8)
+    files = [n for n in _in_order(pictures) if not pictures[n].site]
+    labelled = [(pictures[n].path, pictures[n].label) for n in files]
+    for n, clip in zip(files, clips_by_name(labelled, thumbnails[files]), strict=True):
+        pictures[n] = replace(pictures[n], cut_from=clip)
     equal = link_near_duplicates(thumbnails)
     links = np.array([*equal, *_scene_links(pictures, thumbnails)], int).reshape(-1, 2)
     scenes = groups_of(len(pictures), links).tolist()
@@ -153,7 +178,23 @@ def load(annotations: Sequence[Annotation], frames: Path, required: Sequence[str
     for picture, number in zip(pictures, groups_of(len(pictures), equal), strict=True):
         same.setdefault(number, []).append(picture)
     several = [group for group in same.values() if len({each.source for each in group}) > 1]
+    _say_clips_named(pictures)
     return Dataset(pictures, [file for file in skipped if file.label in usable], several)
+
+
+def _say_clips_named(pictures: Sequence[Picture]) -> None:
+    """Say which pictures are frames of clips by their names, and whether the user's split cuts."""
+    parts_of: dict[Path, set[str | None]] = {}
+    named = [(picture, picture.cut_from) for picture in pictures if picture.cut_from]
+    for picture, clip in named:
+        parts_of.setdefault(clip, set()).add(picture.part)
+    if named:
+        count = "1 clip" if len(parts_of) == 1 else f"{len(parts_of)} clips"
+        cut = sum({TRAIN, TEST} <= parts for parts in parts_of.values())
+        tested = any(picture.part == TEST for picture in pictures)
+        where = f"of these, {cut} in both parts of your split" if tested else "each is in one part"
+        said = f"{len(named)} pictures are frames of {count} by their names, as {named[0][0]}"
+        print_error("warning" if cut else "note", f"{said}: {where}")
 
 
 def _scan(rows: Sequence[Annotation], frames: Path) -> list[tuple[Picture, np.ndarray]] | str:
@@ -164,16 +205,16 @@ def _scan(rows: Sequence[Annotation], frames: Path) -> list[tuple[Picture, np.nd
     path = rows[0].path
     found: list[tuple[Picture, np.ndarray]] = []
     try:
-        if not is_video(path) or path.suffix.lower() == ".gif":
-            return [_sampled(row) for row in rows]
         check_file(path)
-        if is_own_video(path):
+        if is_own(path):
             return "was written by predict_video.py"
+        if kind_of(path) != "video":
+            return [_sampled(row) for row in rows]
         for row, stills in zip(rows, extract_frames(path, rows, frames), strict=True):
             for still in stills:
                 picture, thumbnail = _sampled(row, still)
                 kept = (other for each, other in found if each.label == row.label)
-                if all(_difference(thumbnail, other) >= SAME_FRAME for other in kept):
+                if all(difference(thumbnail, other) >= SAME_FRAME for other in kept):
                     found.append((picture, thumbnail))
     except SourceError as error:
         return str(error).removeprefix(f"{path} ")
@@ -195,20 +236,19 @@ def _sampled(row: Annotation, still: Path | None = None) -> tuple[Picture, np.nd
     return picture, shrink_or_grow(image, THUMBNAIL_SIDE, THUMBNAIL_SIDE).ravel()
 
 
-def _difference(first: np.ndarray, second: np.ndarray) -> float:
-    """Return the root mean square difference of two uint8 arrays."""
-    return float(np.sqrt(np.square(first.astype(np.float32) - second).mean()))
-
-
 def _scene_links(pictures: Sequence[Picture], thumbnails: np.ndarray) -> Iterator[tuple[int, int]]:
-    """Link pictures of the same video or site, and neighbours that look like one burst."""
+    """Link pictures of the same clip or site, and neighbours that look like one burst."""
     first_of: dict[object, int] = {}
     for index, picture in enumerate(pictures):
-        for place in filter(None, (picture.video, picture.site)):
+        for place in filter(None, (picture.clip, picture.site)):
             yield first_of.setdefault(place, index), index
-    files = [index for index, picture in enumerate(pictures) if not picture.video]
-    files.sort(key=lambda index: natural_order(str(pictures[index].path)))
-    for first, second in itertools.pairwise(files):
+    for first, second in itertools.pairwise(_in_order(pictures)):
         near = pictures[first].path.parent == pictures[second].path.parent
-        if near and _difference(thumbnails[first], thumbnails[second]) < SAME_SCENE:
+        if near and difference(thumbnails[first], thumbnails[second]) < SAME_SCENE:
             yield first, second
+
+
+def _in_order(pictures: Sequence[Picture]) -> list[int]:
+    """Return the indices of the pictures that are files, in the order of their names."""
+    files = [index for index, picture in enumerate(pictures) if not picture.video]
+    return sorted(files, key=lambda index: natural_order(str(pictures[index].path)))

@@ -47,8 +47,8 @@ def by_clip(
     """
     clips = defaultdict[tuple[Path, str], list[np.ndarray]](list)
     for picture, row in zip(pictures, probabilities, strict=True):
-        if picture.video:
-            clips[picture.video, picture.label].append(row)
+        if picture.clip:
+            clips[picture.clip, picture.label].append(row)
     if not clips:
         return None
     right, wrong = [], []

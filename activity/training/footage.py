@@ -5,11 +5,13 @@ import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, suppress
+from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
-from activity.errors import SourceError
+from activity.errors import SourceError, print_error
 from activity.files import atomic_write
 from activity.preprocessing import shrink_or_grow
 from activity.quiet.opencv import cv2
@@ -21,10 +23,12 @@ SPACING = 1.0  # seconds between frames, as a rule
 # outweigh other videos.
 FEWEST_FRAMES, MOST_FRAMES = 4, 60
 FAR = 10.0  # seconds; the reader seeks further ones, which takes as long as reading so many
+CONSTANT = 0.01  # how much a constant frame rate may differ from the average one
 # Pixels. A frame is halved while its short side stays as long as this: networks see smaller
 # pictures, which are made by halving anyway.
 SHORT_SIDE = 320
 QUALITY = 95  # of JPEG
+CLOCK = "a player's"  # of the times by which they are kept
 
 
 def extract_frames(video: Path, rows: Sequence[Annotation], folder: Path) -> list[list[Path]]:
@@ -34,10 +38,12 @@ def extract_frames(video: Path, rows: Sequence[Annotation], folder: Path) -> lis
     `FEWEST_FRAMES` or more than `MOST_FRAMES`; but each stretch has one. What an earlier run left
     in `folder` is not read again. Raises `SourceError` for a video that does not decode.
     """
-    whole = length(video) if any(row.end is None for row in rows) else 0.0
-    ends = [whole if row.end is None else row.end for row in rows]
+    if any(row.end is None for row in rows):
+        start, end, *_ = extent(video)
+        rows = [row if row.end else replace(row, start=max(start, row.start)) for row in rows]
+    ends = [end if row.end is None else row.end for row in rows]
     plan, status = _planned(rows, ends), video.stat()
-    name = f"{video.resolve()} {status.st_size} {status.st_mtime_ns} {SHORT_SIDE} {QUALITY}"
+    name = f"{video.resolve()} {status.st_size} {status.st_mtime_ns} {SHORT_SIDE} {QUALITY} {CLOCK}"
     folder = folder / hashlib.blake2b(name.encode(), digest_size=16).hexdigest()
     folder.mkdir(parents=True, exist_ok=True)
     stills = {int(file.stem.split("-")[0]): file for file in folder.glob("*-*.jpg")}
@@ -57,14 +63,25 @@ def time_of(still: Path) -> float:
     return int(still.stem.split("-")[1]) / 1000
 
 
-def length(video: Path) -> float:
-    """Return the length of a video in seconds; one that does not state it is read through."""
+class Extent(NamedTuple):
+    """When a video begins and ends, in seconds, and how its frames come."""
+
+    start: float
+    end: float
+    fps: float
+    is_constant: bool
+
+
+def extent(video: Path) -> Extent:
+    """Return when a video begins and ends; one that does not say so is read through."""
     with VideoReader(video, sparse=True) as reader:
-        if reader.format.duration is not None:
-            return reader.format.duration
-        for frame in reader:
-            reader.recycle(frame)
-        return reader.time + 1 / reader.format.fps
+        start, end, fps = reader.time, reader.format.end, reader.format.fps
+        is_constant = math.isclose(fps, reader.format.base_fps, rel_tol=CONSTANT)
+        if end is None:
+            for frame in reader:
+                reader.recycle(frame)
+            end = reader.time + 1 / fps
+        return Extent(start, end, fps, is_constant)
 
 
 def _planned(rows: Sequence[Annotation], ends: Sequence[float]) -> list[list[int]]:
@@ -89,6 +106,8 @@ def _frames_at(video: Path, moments: Sequence[int]) -> Iterator[tuple[int, Frame
     """Yield moments, sorted, in milliseconds, each with the first frame not before it."""
     with ExitStack() as opened:
         reader = opened.enter_context(VideoReader(video, sparse=True))
+        for note in reader.notes:
+            print_error("note", f"{video}: {note}")
         with suppress(SourceError, StopIteration):  # it may have fewer frames than it claims
             frame = next(frames := iter(reader))
             for moment in moments:

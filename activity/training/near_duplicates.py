@@ -55,6 +55,11 @@ def link_near_duplicates(thumbnails: np.ndarray, within: float = SAME_PICTURE) -
     return np.stack([others, firsts[numbers[others]]], axis=1)
 
 
+def difference(first: np.ndarray, second: np.ndarray) -> float:
+    """Return the root mean square difference of two uint8 arrays."""
+    return float(np.sqrt(np.square(first.astype(np.float32) - second).mean()))
+
+
 def groups_of(number: int, links: np.ndarray) -> np.ndarray:
     """Number the groups, (number,), of as many things that are connected by links, (M, 2)."""
     graph = coo_array((np.ones(len(links), bool), links.T), shape=(number, number))

@@ -54,6 +54,10 @@ def split(data: Dataset, settings: Settings) -> Parts:
         held_out = _balanced(drawn, free, settings)
         test = [picture for picture in pictures if picture.group in held_out]
         train = [picture for picture in pictures if picture.group not in held_out]
+    if not test:
+        raise UserError(
+            "nothing is left to test on: all is for training, or one scene; add other pictures"
+        )
     for label in sorted(set(data.labels) - _by_label(train).keys()):
         raise UserError(
             f"class {label!r} has nothing to train on that is not tested; add other pictures"
@@ -86,7 +90,7 @@ def _drawn_pictures(pictures: Sequence[Picture], settings: Settings) -> set[int]
 
     A group goes where its first picture goes.
     """
-    of_videos = {picture.group for picture in pictures if picture.video}
+    of_videos = {picture.group for picture in pictures if picture.clip}
     singles = [picture for picture in pictures if picture.group not in of_videos]
     counts = Counter(picture.label for picture in singles)
     singles = [picture for picture in singles if counts[picture.label] >= MIN_PICTURES]
@@ -100,13 +104,13 @@ def _drawn_pictures(pictures: Sequence[Picture], settings: Settings) -> set[int]
 
 
 def _drawn_videos(pictures: Sequence[Picture], settings: Settings) -> set[int]:
-    """Draw a quarter of the groups with videos of each class, rounded down; return them.
+    """Draw a quarter of the groups with clips of each class, rounded down; return them.
 
     A group of several classes counts for the one it shows most of.
     """
     frames = defaultdict[int, Counter[str]](Counter)
     for picture in pictures:
-        if picture.video:
+        if picture.clip:
             frames[picture.group][picture.label] += 1
     groups_of = defaultdict[str, list[int]](list)
     for group, counts in frames.items():
@@ -147,8 +151,8 @@ def _remarks(train: Sequence[Picture], test: Sequence[Picture], cut: set[str]) -
     in_test = _by_label(test)
     more = f"add some until there are {MIN_VIDEOS}"
     for label, in_training in _by_label(train).items():
-        tested = {picture.video for picture in in_test.get(label, []) if picture.video}
-        videos = tested | {picture.video for picture in in_training if picture.video}
+        tested = {picture.clip for picture in in_test.get(label, []) if picture.clip}
+        videos = tested | {picture.clip for picture in in_training if picture.clip}
         if label in cut:
             remarks.append(
                 f"{label}: all pictures show one scene; its last quarter is tested, which says "

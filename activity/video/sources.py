@@ -7,21 +7,17 @@ from collections import Counter
 from collections.abc import Collection, Sequence
 from contextlib import suppress
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from activity.errors import UserError, print_error
 from activity.folders import files_below
 from activity.text import natural_order
+from activity.video.content import PICTURE_ENDINGS, kind_of
 
-# What a folder is searched for; a file that is named itself may end in anything.
-VIDEO_ENDINGS = {
-    ".3g2", ".3gp", ".asf", ".avi", ".divx", ".dv", ".f4v", ".flv", ".gif", ".m2ts", ".m2v",
-    ".m4v", ".mjpg", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".mxf", ".ogv", ".ts",
-    ".vob", ".webm", ".wmv",
-}  # fmt: skip
-PICTURE_ENDINGS = {".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"}
-# What videos that predict_video.py wrote end in, so that the next run does not take them for clips.
+# What videos and pictures that predict_video.py wrote end in: the next run passes them over.
 OWN_MARK = b"labelled by activity-recognition"
+STDIN = "/dev/stdin"
+NAMED = 3  # of the files that are passed over
 
 
 def camera_number(source: str) -> int | None:
@@ -33,6 +29,17 @@ def camera_number(source: str) -> int | None:
     return int(device[1]) if device else None
 
 
+def local_source(text: str) -> str:
+    """Return what users write for a source as other functions know it.
+
+    That is a path for `file://` and what stands for it in an address, as %20, and for `-`.
+    """
+    if text == "-":
+        return STDIN
+    address = urlsplit(text)
+    return unquote(address.path) if address.scheme.lower() == "file" else text
+
+
 def is_address(source: str) -> bool:
     """Tell whether a source is the address of a stream, and not a file or a camera."""
     return "://" in source
@@ -40,17 +47,28 @@ def is_address(source: str) -> bool:
 
 def is_read_once(source: str) -> bool:
     """Tell whether a source is a camera, a stream or a pipe, whose frames come only once."""
+    if camera_number(source) is not None or is_address(source) or source == STDIN:
+        return True
     with suppress(OSError):  # the reader says what is wrong with it
-        return camera_number(source) is not None or is_address(source) or Path(source).is_fifo()
+        return Path(source).is_fifo()
     return False
 
 
-def numbered_pictures(source: str) -> list[Path]:
+def is_picture(source: str) -> bool:
+    """Tell whether a source is a file with a single picture."""
+    is_file = camera_number(source) is None and not is_address(source)
+    return is_file and os.path.lexists(source) and kind_of(Path(source)) == "picture"
+
+
+def pictures_of(source: str) -> list[Path]:
     """Return the pictures that make one clip, in their order; none for any other source.
 
-    It is a pattern for pictures only, as frames/*.png, or has a place for numbers, as %04d.png.
+    It is a picture, a pattern for pictures only, as frames/*.png, or has a place for numbers, as
+    %04d.png.
     """
     path = Path(source)
+    if is_picture(source):
+        return [path]
     if is_address(source) or path.suffix.lower() not in PICTURE_ENDINGS or os.path.lexists(source):
         return []
     if place := re.fullmatch(r"(.*)%0?\d*d(.*)", path.name):
@@ -94,12 +112,7 @@ def find_sources(inputs: Sequence[str], reserved: Collection[str] = ()) -> dict[
     return found
 
 
-def is_video(file: Path) -> bool:
-    """Tell whether a file in a folder is taken for a video, by its ending."""
-    return file.suffix.lower() in VIDEO_ENDINGS
-
-
-def is_own_video(file: Path) -> bool:
+def is_own(file: Path) -> bool:
     """Tell whether predict_video.py wrote a file; it did not write one that cannot be read."""
     with suppress(OSError):  # as for one that is shorter
         if file.is_file():
@@ -127,33 +140,18 @@ def _sources_of(name: str) -> dict[str, str]:
     folder = Path(name) if _is_folder(name) else None
     if folder:
         name = str(folder)
-        below = files_below(folder)
-        pipes = [file for file in below if is_video(file) and is_read_once(str(file))]
-        for pipe in pipes:  # it would be waited for
-            print_error("warning", f"{pipe} is left out: it is a pipe; name it to have it read")
-        files = [file for file in below if is_video(file) and file not in pipes]
-        if not files:
-            endings = sorted({file.suffix for file in below if file.parent == folder})
-            picture = next((each for each in endings if each.lower() in PICTURE_ENDINGS), None)
-            pattern = f"of pictures; name them as '{folder}/*{picture}'"
-            fault = pattern if picture else "without a video; name one with some"
-            raise UserError(f"{folder} is a folder {fault}")
+        found = files_below(folder)
     elif _is_pattern(name):
         matches = sorted(glob.glob(name, recursive=True))  # noqa: PTH207 (absolute ones, too)
-        files = [Path(match) for match in matches if not _is_folder(match)]
-        if not files:
+        found = [Path(match) for match in matches if not _is_folder(match)]
+        if not found:
             raise UserError(f"{name} matches no file; name another pattern")
     else:
         return {name: _name(name)}
-    videos = [file for file in files if not is_own_video(file)]
-    if not videos:
-        raise UserError(f"{name} has only videos that predict_video.py wrote; name other ones")
-    if own := len(files) - len(videos):
-        what = f"videos in {name} that predict_video.py wrote are passed over"
-        print_error("note", f"{what}: {own} of {len(files)}")
+    files = _usable(name, found)
     if not folder:
-        return {str(file): _name(str(file)) for file in videos}
-    paths = {str(file): str(file.relative_to(folder)) for file in videos}
+        return {str(file): _name(str(file)) for file in files}
+    paths = {str(file): str(file.relative_to(folder)) for file in files}
     stems = {source: path.removesuffix(Path(path).suffix) for source, path in paths.items()}
     counts = Counter(map(str.casefold, stems.values()))
     return {
@@ -162,13 +160,44 @@ def _sources_of(name: str) -> dict[str, str]:
     }
 
 
+def _usable(name: str, files: Sequence[Path]) -> list[Path]:
+    """Return the videos and pictures among the files of a folder or pattern; say what is not."""
+    usable, own, others, pictures = [], 0, [], []
+    for file in files:
+        kind = kind_of(file)
+        if kind and is_read_once(str(file)):  # it would be waited for
+            print_error("warning", f"{file} is left out: it is a pipe; name it to have it read")
+        elif is_own(file):
+            own += 1
+        elif kind:
+            usable.append(file)
+            pictures += [file] * (kind == "picture")
+        else:
+            others.append(file.name)
+    if not usable and own:
+        raise UserError(f"{name} has only what predict_video.py wrote; name other files")
+    if not usable:
+        raise UserError(f"{name} holds no videos or pictures; name others")
+    if own:
+        print_error("note", f"passed over in {name}, as predict_video.py wrote them: {own} files")
+    if others:
+        names = ", ".join(others[:NAMED]) + f" and {len(others) - NAMED} more" * (
+            len(others) > NAMED
+        )
+        print_error("note", f"passed over in {name}, as no videos or pictures: {names}")
+    if len(pictures) > 1:
+        pattern = pictures[0].with_name(f"*{pictures[0].suffix}")
+        print_error("note", f"each picture is labelled; '{pattern}' makes them frames of one clip")
+    return usable
+
+
 def _is_folder(name: str) -> bool:
     return os.path.isdir(name)  # noqa: PTH112 (pathlib's raises where a name is too long)
 
 
 def _is_pattern(name: str) -> bool:
     """Tell whether a name stands for any number of files; a file may have brackets in its name."""
-    special = is_address(name) or os.path.lexists(name) or numbered_pictures(name)
+    special = is_address(name) or os.path.lexists(name) or pictures_of(name)
     return glob.has_magic(name) and not special
 
 
@@ -176,7 +205,7 @@ def _name(source: str) -> str:
     camera = camera_number(source)
     if camera is not None:
         return f"camera{camera}"
-    if numbered_pictures(source):
+    if pictures_of(source):
         path = Path(source)
         # frames/0001.png is a frame of "frames", and frames/shot_0001.png one of "shot".
         stem = re.split(r"[%*?\[]", path.stem)[0].rstrip("-_. ")

@@ -23,10 +23,10 @@ class FrameTable(Output):
     endings: ClassVar = (".csv",)
 
     @classmethod
-    def place(cls, given: Path, name: str, several: bool) -> Path:
+    def place(cls, given: Path, source: str, name: str, several: bool) -> Path:
         """Return the path of a clip's table, or of its part of one table of all clips."""
         shared = several and given.suffix.lower() in cls.endings
-        return Path(super().place(_parts_of(given) if shared else given, name, several))
+        return Path(super().place(_parts_of(given) if shared else given, source, name, several))
 
     @classmethod
     def gatherer(cls, given: Path, labels: Names, several: bool, names: Names) -> Gatherer | None:

@@ -27,14 +27,14 @@ from activity.prediction.result import Result
 from activity.quiet.opencv import cv2
 from activity.text import printable
 from activity.video.reader import VideoReader
-from activity.video.sources import source_title
+from activity.video.sources import OWN_MARK, is_picture, source_title
 
 PAGES = Path(__file__).with_name("pages")
-MEDIA = {"clip": "media-src *", "index": "img-src *"}  # what a page may load
+MEDIA = {"clip": "media-src *; img-src *", "index": "img-src *"}  # what a page may load
 THEMED = {"#000000": "currentColor"}  # black is not seen on a dark ground
 INDEX = "index"  # the name of the index, which no clip's page may have
 BAND = 120  # pieces of a clip's band in the index
-PICTURE_WIDTH, PICTURE_QUALITY = 192, 70
+PICTURE_WIDTH, PHOTO_WIDTH, PICTURE_QUALITY = 192, 512, 70
 
 
 class Page(Curves):
@@ -55,16 +55,17 @@ class Page(Curves):
     def finish(self, result: Result) -> None:
         """Write the page, and the picture that an index shows of the clip.
 
-        The page plays the annotated video, if there is one, which begins with the first frame that
-        was labelled, or the clip.
+        The page plays the annotated video, if there is one, or the clip, of which browsers show the
+        usual track.
         """
-        annotated = result.outputs.get(Video.name)
+        annotated, is_photo = result.outputs.get(Video.name), is_picture(self.clip.source)
         video = Path(annotated or self.clip.source)
         played: dict[str, Any] | None = None
-        if os.path.isfile(video):  # noqa: PTH113 (pathlib raises where a name is too long)
-            begin = result.start if annotated else 0.0
+        shown = annotated or not self.clip.settings.track
+        if shown and os.path.isfile(video):  # noqa: PTH113 (pathlib raises where a name is too long)
+            begin = self.clip.begin(result.start) if annotated else 0.0
             played = {"address": address(video, self.path), "name": video.name, "begin": begin}
-            if self.clip.several:
+            if self.clip.several or is_photo:
                 _save_picture(result, video, begin, picture_of(self.path))
         times, lowest, highest, smoothed = self.columns()
         kinds = {"low": lowest, "high": highest, "smoothed": smoothed}
@@ -76,6 +77,7 @@ class Page(Curves):
         record = report(self.clip, result)
         _write_page("clip", self.path, source_title(self.clip.source), {
             "file": result.clip, "video": played, "start": result.start, "end": result.end,
+            "photo": address(picture_of(self.path), self.path) if is_photo else None,
             "fps": result.fps, "smoother": result.smoothing, "segments": record["segments"],
             "labels": self.labels, "others": len(self.labels) - len(curves),
             "times": times.round(3).tolist(), "curves": curves, "facts": list(_facts(record)),
@@ -101,8 +103,8 @@ class Index:
         facts = {
             "page": address(path, self.path),
             "probability": round(result.probability, 6),
-            "changes": round(result.changes_per_minute, 3),
-            "seconds": round(result.end - result.start, 3),
+            "changes": None if result.is_still else round(result.changes_per_minute, 3),
+            "seconds": None if result.is_still else round(result.end - result.start, 3),
             "picture": address(picture, self.path) if picture.is_file() else None,
         }
         band = [(len(list(piece)), label) for label, piece in groupby(pieces)]
@@ -113,8 +115,11 @@ class Index:
     def finish(self, goes_on: bool = False) -> str:
         """Write the page; return where it is."""
         self._rows.sort(key=lambda row: row["name"])
-        title = "One clip" if len(self._rows) == 1 else f"{len(self._rows)} clips"
-        _write_page("index", self.path, title, {"colours": self._colours, "rows": self._rows})
+        lengths = [row["seconds"] for row in self._rows if row["page"]]
+        unit = "photo" if lengths and not any(lengths) else "clip"
+        title = f"One {unit}" if len(self._rows) == 1 else f"{len(self._rows)} {unit}s"
+        data = {"unit": unit, "colours": self._colours, "rows": self._rows}
+        _write_page("index", self.path, title, data)
         return f"page: {printable(self.path)}"
 
 
@@ -155,28 +160,35 @@ def _save_picture(result: Result, video: Path, begin: float, path: Path) -> None
             frame = next(iter(reader)).picture
     except (UserError, StopIteration):
         return
-    height = max(1, round(PICTURE_WIDTH * frame.shape[0] / frame.shape[1]))
-    small = cv2.resize(frame, (PICTURE_WIDTH, height), interpolation=cv2.INTER_AREA)
+    width = PHOTO_WIDTH if result.is_still else PICTURE_WIDTH
+    height = max(1, round(width * frame.shape[0] / frame.shape[1]))
+    small = cv2.resize(frame, (width, height), interpolation=cv2.INTER_AREA)
     _, jpeg = cv2.imencode(".jpg", small, [cv2.IMWRITE_JPEG_QUALITY, PICTURE_QUALITY])
     with atomic_write(path) as partial:
-        partial.write_bytes(jpeg.tobytes())
+        partial.write_bytes(jpeg.tobytes() + OWN_MARK)
 
 
 def _facts(record: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """Yield what else there is to know about a clip, a name and a value each."""
     clip, model = record["clip"], record["model"]
-    yield "Clip", f"{clip['input']}, {clip['width']}x{clip['height']}, {clip['fps']:g} frames/s"
-    claimed = f" of {clip['frames_claimed']} that it claims" if clip["frames_claimed"] else ""
-    yield "Frames", f"{record['frames']} labelled; {clip['frames_decoded']} decoded{claimed}"
+    size, is_still = f"{clip['input']}, {clip['width']}x{clip['height']}", record["frames"] == 1
     means = record["whole_clip"]["mean_probabilities"]
     leading = sorted(means, key=lambda label: -means[label])[:5]
-    yield "Mean probabilities", ", ".join(f"{label} {means[label]:.3f}" for label in leading)
-    shares = record["share_of_frames"].items()
-    yield "Frames per label", ", ".join(f"{label} {share:.1%}" for label, share in shares)
-    for kind, name in (("frame_by_frame", "single frames"), ("smoothed", "smoothed")):
-        changes, rate = record["label_changes"][kind], record["label_changes_per_minute"][kind]
-        yield f"Label changes, {name}", f"{changes}, {rate:.1f} per minute"
-    yield "Smoothing", record["smoothing"]
+    probabilities = ", ".join(f"{label} {means[label]:.3f}" for label in leading)
+    if is_still:
+        yield "Photo", size
+        yield "Probabilities", probabilities
+    else:
+        yield "Clip", f"{size}, {clip['fps']:g} frames/s"
+        claimed = f" of {clip['frames_claimed']} that it claims" if clip["frames_claimed"] else ""
+        yield "Frames", f"{record['frames']} labelled; {clip['frames_decoded']} decoded{claimed}"
+        yield "Mean probabilities", probabilities
+        shares = record["share_of_frames"].items()
+        yield "Frames per label", ", ".join(f"{label} {share:.1%}" for label, share in shares)
+        for kind, name in (("frame_by_frame", "single frames"), ("smoothed", "smoothed")):
+            changes, rate = record["label_changes"][kind], record["label_changes_per_minute"][kind]
+            yield f"Label changes, {name}", f"{changes}, {rate:.1f} per minute"
+        yield "Smoothing", record["smoothing"]
     yield "Model", f"{model['file']}, written by version {model['version']}"
     yield "Classes", ", ".join(model["labels"])
     settings = record["settings"].items()

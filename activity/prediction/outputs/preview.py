@@ -45,7 +45,7 @@ class Preview(Output):
             help="show frames no faster than they were filmed")  # fmt: skip
 
     @classmethod
-    def check(cls, path: Any) -> None:
+    def check(cls, path: Any, source: str) -> None:
         """Begin to find out whether a window can be opened, if that is not known."""
         if Preview._trial is None:
             # Without a display Qt aborts the whole process, so another one tries it first.

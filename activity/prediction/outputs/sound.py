@@ -6,6 +6,7 @@ from contextlib import ExitStack, suppress
 from itertools import chain, groupby, takewhile
 from operator import attrgetter
 from pathlib import Path
+from typing import Any
 
 from activity.quiet.pyav import av
 from activity.video.backends.pyav import Packets, decoded, demux, filtered, open_container
@@ -15,15 +16,19 @@ PLAYED = {"aac": 0, "mp3": 16_000, "opus": 0}
 USUAL_RATE = 48_000  # Hz, for sound at a rate that AAC does not have
 LARGEST_GAP = 0.02  # seconds too few or too many between packets, which nobody hears
 KIND = attrgetter("format.name", "layout.name", "sample_rate")  # of a frame
+FOREVER = 1e9  # seconds
+LONGEST = 2**31 - 1  # ticks of a frame, as .mp4 counts them
 AT_ONCE = {"movflags": "faststart"}  # it begins to play before all of it is loaded
 
 
-def join(pieces: Path, video: Path, sound: str | None, begin: float, end: float) -> int:
+def join(
+    pieces: Path, video: Path, late: float, sound: str | None, begin: float, end: float
+) -> int:
     """Make a video of its pieces and of the clip's sound; return how many frames it has.
 
-    `sound` is the address of the clip. `begin` and `end` are the seconds between which the pieces
-    were made, as its container counts. Sound that cannot be read, or cannot be in such a video, is
-    left out.
+    The pictures begin `late`, in seconds; the last one stays while the sound goes on. `sound` is
+    the address of the clip, of which `begin` and `end` are seconds, as its container counts. Sound
+    that cannot be read, or cannot be in such a video, is left out.
     """
     try:
         with ExitStack() as stack:
@@ -37,23 +42,35 @@ def join(pieces: Path, video: Path, sound: str | None, begin: float, end: float)
                     clip = stack.enter_context(open_container(sound))
                     tracks.append(_add_sound(clip, out, begin, end))
             out.start_encoding()
-            frames = 0
+            frames, last, sound_end = 0, None, 0.0
             timed = ((packet for packet in track if packet.dts is not None) for track in tracks)
             for packet in heapq.merge(*timed, key=lambda it: float((it.dts or 0) * it.time_base)):
                 if packet.stream is pictures:
-                    packet.stream = stream
+                    if last:
+                        out.mux(last)
+                    packet.stream, last = stream, packet
+                    shift = round(late / packet.time_base)
+                    packet.pts, packet.dts = (packet.pts or 0) + shift, (packet.dts or 0) + shift
                     frames += 1
+                    continue
+                sound_end = max(sound_end, _end_of(packet))
+                with suppress(av.FFmpegError):  # it is damaged
                     out.mux(packet)
-                else:
-                    with suppress(av.FFmpegError):  # it is damaged
-                        out.mux(packet)
+            if last:
+                held = round((sound_end - _end_of(last)) / last.time_base)
+                last.duration = min((last.duration or 0) + max(0, held), LONGEST)
+                out.mux(last)
         return frames
     except OSError:  # as of a full disk
         raise
     except av.FFmpegError:
         if sound is None:
             raise
-        return join(pieces, video, None, begin, end)
+        return join(pieces, video, late, None, begin, end)
+
+
+def _end_of(packet: "av.Packet[Any]") -> float:
+    return float(((packet.pts or 0) + (packet.duration or 0)) * packet.time_base)
 
 
 def _add_sound(
@@ -108,7 +125,7 @@ def _encoded(packets: Packets, track: av.AudioStream, begin: float, end: float) 
                 ),
                 graph.add("aformat", f"fltp:{track.rate}:{track.layout.name}"),
                 graph.add("asettb", f"1/{track.rate}"),  # the clip may count whole packets only
-                graph.add("atrim", f"{begin:.6f}:{end:.6f}"),
+                graph.add("atrim", f"{begin:.6f}:{min(end, FOREVER):.6f}"),
                 graph.add("asetpts", f"PTS-{begin}/TB"),
                 # Silence stands for what is missing, so that the rest stays in step.
                 graph.add("aresample", f"async=1:min_hard_comp={LARGEST_GAP}:first_pts={done}"),

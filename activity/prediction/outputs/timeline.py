@@ -16,6 +16,7 @@ class Timeline(Curves):
     name = "timeline"
     help = "picture of all probabilities over time, .png, .pdf or .svg"
     endings = PICTURES
+    needs_time = True
 
     def finish(self, result: Result) -> None:
         """Draw the picture."""

@@ -76,7 +76,7 @@ class UncertainFrames(Output):
             raise UserError(f"argument --ask: {error}") from error
 
     @classmethod
-    def place(cls, given: Request, name: str, several: bool) -> Request:
+    def place(cls, given: Request, source: str, name: str, several: bool) -> Request:
         """Return the folder where a clip's frames wait to be chosen."""
         return Request(given.number, given.folder / PARTS / name)
 
@@ -86,7 +86,7 @@ class UncertainFrames(Output):
         return Choice(given, len(names))
 
     @classmethod
-    def check(cls, path: Request) -> None:
+    def check(cls, path: Request, source: str) -> None:
         """Make the folder of a clip's frames; they get longer names if they are chosen."""
         check_output(path.folder.with_name(f"{path.folder.name}_{0:010.3f}.jpg"))
         check_output(path.folder / f"{0:.3f}.jpg")

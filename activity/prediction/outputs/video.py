@@ -1,7 +1,8 @@
 """The annotated video, checked before it stands under its name."""
 
+import math
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
@@ -13,14 +14,14 @@ from activity.errors import UserError
 from activity.files import atomic_write
 from activity.prediction.observation import Prediction
 from activity.prediction.output import Output
-from activity.prediction.outputs.sound import join
+from activity.prediction.outputs.sound import LONGEST, join
 from activity.quiet.opencv import cv2
 from activity.quiet.pyav import av
 from activity.video.backends import Colour, Format
 from activity.video.reader import Frame
-from activity.video.sources import OWN_MARK
+from activity.video.sources import OWN_MARK, is_picture
 
-JPEG_QUALITY = 85
+JPEG_QUALITY, PHOTO_QUALITY = 85, 95
 # x264's fastest way. A constant quantizer saves the analysis of each picture that a constant rate
 # factor needs, up to a third of the time; videos are about as large as with the factor of 23.
 H264 = {"preset": "ultrafast", "qp": "23", "threads": "2"}
@@ -33,20 +34,20 @@ STANDARD_MATRICES = (2, 5, 6)  # unknown, 625 and 525 lines: one rule under thre
 Interpolation = av.video.reformatter.Interpolation
 # FFmpeg's usual conversion from BGR rounds down, too.
 ROUNDED = Interpolation.BILINEAR | Interpolation.ACCURATE_RND
-LONGEST = 2**31 - 1  # ticks of a frame, as .mp4 counts them
 
 
 class MotionJpegWriter:
     """Encodes `.avi`, as the tutorial does: a row of JPEG files at a constant rate.
 
     All pictures get the size of the first. To keep the time, a picture stands for those that
-    follow until the next one comes, and is left out where the next one comes too soon.
+    follow until the next one comes, and is left out where the next one comes too soon; the first
+    one stands for those before it, too.
     """
 
-    def __init__(self, path: Path, format: Format, first: Frame) -> None:
+    def __init__(self, path: Path, format: Format, first: Frame, begin: float) -> None:
         # An absolute path, or FFmpeg takes what is before a colon for a protocol.
         self._path, self._fps = str(path.absolute()), format.base_fps
-        self._size, self._begin = first.picture.shape[1::-1], first.time
+        self._size, self._begin = first.picture.shape[1::-1], begin
         codec, encoded = cv2.VideoWriter.fourcc(*"MJPG"), (cv2.VIDEOWRITER_PROP_RAW_VIDEO, 1)
         self._encoder = cv2.VideoWriter(
             self._path, cv2.CAP_FFMPEG, codec, self._fps, self._size, encoded
@@ -59,16 +60,17 @@ class MotionJpegWriter:
     def add(self, frame: Frame) -> None:
         """Append a frame."""
         place = round((frame.time - self._begin) * self._fps)
-        for _ in range(self.written, place):
-            self._encoder.write(self._last)
         # OpenCV's JPEG encoder takes less than half the time of its video encoder, FFmpeg.
         quality = (cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY)
-        self._last = cv2.imencode(".jpg", _resized(frame.picture, self._size), quality)[1]
+        encoded = cv2.imencode(".jpg", _resized(frame.picture, self._size), quality)[1]
+        for _ in range(self.written, place):
+            self._encoder.write(self._last if self.written else encoded)
+        self._last = encoded
         if self.written <= place:
             self._encoder.write(self._last)
             self.written = place + 1
 
-    def finish(self) -> int:
+    def finish(self, _: float) -> int:
         """Finish the file, so that players can open it; return how many frames it holds."""
         self._encoder.release()
         capture = cv2.VideoCapture(self._path, cv2.CAP_FFMPEG)
@@ -81,10 +83,11 @@ class H264Writer:
     All pictures get the size of the first, made even. Colours mean the same as in the source.
     """
 
-    def __init__(self, path: Path, format: Format, first: Frame) -> None:
+    def __init__(self, path: Path, format: Format, first: Frame, begin: float) -> None:
         self._path, self._format, self._colour = path, format, format.colour or TELEVISION
         self._size = first.picture.shape[1::-1]
         self._begin = self._time = first.time
+        self._late = first.time - begin
         self._length, self._next_piece, self._last = 1 / format.fps, 0.0, -1
         self.written = 0
         self._container = av.open(path.absolute(), "w", options=PIECES)
@@ -145,27 +148,53 @@ class H264Writer:
             packet.duration = min(round(self._length / self._format.time_base), LONGEST)
             self._container.mux(packet)
 
-    def finish(self) -> int:
-        """Make one whole of the pieces, with the sound; return how many frames it holds."""
+    def finish(self, end: float) -> int:
+        """Make one whole of the pieces, with the sound; return how many frames it holds.
+
+        The last picture stays while the sound goes on, until `end`, a time of the clip.
+        """
         self._write(None)
         self._container.close()
         with self._path.open("rb") as file:
-            size, end = file.seek(0, 2), 0
-            while end < size:
-                file.seek(end)
+            size, place = file.seek(0, 2), 0
+            while place < size:
+                file.seek(place)
                 length, _, longer = struct.unpack(">I4sQ", file.read(16).ljust(16, b"\0"))
-                end += max(8, longer if length == 1 else length)
-        if end != size:  # FFmpeg says nothing if a disk gets full at the end
+                place += max(8, longer if length == 1 else length)
+        if place != size:  # FFmpeg says nothing if a disk gets full at the end
             raise OSError("it was cut off")
         whole = self._path.with_suffix(".new")
         try:
-            begin = self._format.origin + self._begin
-            finish = self._format.origin + (self._time + self._length)
-            frames = join(self._path, whole, self._format.sound, begin, finish)
+            origin, begin = self._format.origin, self._begin - self._late
+            stretch = (origin + begin, origin + max(end, self._time + self._length))
+            frames = join(self._path, whole, self._late, self._format.sound, *stretch)
             whole.replace(self._path)
         finally:
             whole.unlink(missing_ok=True)
         return frames
+
+
+class PictureWriter:
+    """Encodes `.jpg` or `.png`: the one frame of a photo."""
+
+    def __init__(self, path: Path, *_: object) -> None:
+        self._path, self.written = path, 0
+
+    def add(self, frame: Frame) -> None:
+        """Write the frame."""
+        quality = (cv2.IMWRITE_JPEG_QUALITY, PHOTO_QUALITY)
+        encoded = cv2.imencode(self._path.suffix.lower(), frame.picture, quality)[1]
+        self._path.write_bytes(encoded.tobytes())
+        self.written += 1
+
+    def finish(self, _: float) -> int:
+        """Return how many frames the file holds."""
+        return self.written
+
+
+Writer = H264Writer | MotionJpegWriter | PictureWriter
+VIDEOS: dict[str, type[Writer]] = {".mp4": H264Writer, ".avi": MotionJpegWriter}
+PHOTOS: dict[str, type[Writer]] = dict.fromkeys((".jpg", ".jpeg", ".png"), PictureWriter)
 
 
 def _resized(picture: np.ndarray, size: tuple[int, int]) -> np.ndarray:
@@ -177,17 +206,22 @@ def _unwritable(size: tuple[int, int]) -> UserError:
 
 
 class Video(Output):
-    """The annotated video, `.mp4` or `.avi`."""
+    """The annotated video, `.mp4` or `.avi`, or photo, `.jpg` or `.png`."""
 
     name = "output"
     help = (
-        "annotated video, .mp4 (H.264, with the clip's sound) or .avi (MJPG) "
-        "(default, if nothing else is asked for: output/<name of the clip>.mp4)"
+        "annotated video, .mp4 (H.264, with the clip's sound) or .avi (MJPG), of a photo .jpg or "
+        ".png (default, if nothing else is asked for: output/<name of the clip>.mp4 or .jpg)"
     )
-    endings: ClassVar = (".mp4", ".avi")
+    endings: ClassVar = (*VIDEOS, *PHOTOS)
     flags: ClassVar = ("-o",)
     draws = True
-    _writer: H264Writer | MotionJpegWriter | None = None
+    _writer: Writer | None = None
+
+    @classmethod
+    def endings_of(cls, source: str) -> Sequence[str]:
+        """Return those of videos or those of photos."""
+        return tuple(PHOTOS if is_picture(source) else VIDEOS)
 
     @contextmanager
     def opened(self) -> Iterator[None]:
@@ -200,14 +234,21 @@ class Video(Output):
             try:
                 yield
             finally:
-                found = self._writer.finish() if self._writer else 0
+                end = self.clip.settings.end or math.inf
+                found = (
+                    self._writer.finish(0.0 if self.clip.stop.wanted else end)
+                    if self._writer
+                    else 0
+                )
             assert self._writer  # as a clip without a frame is an error
             if found != self._writer.written:
                 held = f"it holds {found} of {self._writer.written} frames"
                 raise UserError(f"{self.path} was not kept: {held}; is the disk full?")
             # The mark by which folders pass the video over, in a box that players skip.
-            box = struct.pack(">I4s", 8 + len(OWN_MARK), b"free")
-            if isinstance(self._writer, MotionJpegWriter):
+            box = b""
+            if isinstance(self._writer, H264Writer):
+                box = struct.pack(">I4s", 8 + len(OWN_MARK), b"free")
+            elif isinstance(self._writer, MotionJpegWriter):
                 box = struct.pack("<4sI", b"JUNK", len(OWN_MARK))
             with self._partial.open("ab") as file:
                 file.write(box + OWN_MARK)
@@ -215,6 +256,7 @@ class Video(Output):
     def add(self, frame: Frame, _: Prediction) -> None:
         """Append a frame."""
         if self._writer is None:
-            writer = MotionJpegWriter if self.path.suffix.lower() == ".avi" else H264Writer
-            self._writer = writer(self._partial, self.clip.format, frame)
+            writer = (VIDEOS | PHOTOS)[self.path.suffix.lower()]
+            begin = self.clip.begin(frame.time)
+            self._writer = writer(self._partial, self.clip.format, frame, begin)
         self._writer.add(frame)

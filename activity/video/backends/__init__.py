@@ -16,8 +16,8 @@ CLOCK = Fraction(1, 90_000)  # seconds; the time base where times are those of a
 # Pictures are (H, W, 3) uint8 BGR, upright, in their displayed shape; or a function that returns
 # one, as a frame that nobody looks at need not be converted.
 Picture = np.ndarray | Callable[[], np.ndarray]
-# A frame's number, counted from the clip's first, its time in seconds since that one, as the
-# container has it, or None, and its picture.
+# A frame's number, counted from the clip's first, its time in seconds on the clock of a player, or
+# None where the container has none, and its picture.
 Decoded = Iterator[tuple[int, float | None, Picture]]
 # Memory of frames that nobody needs any more, for later ones: fresh memory would cost time, and
 # with several threads hundreds of megabytes.
@@ -25,7 +25,7 @@ Pool = deque[np.ndarray]
 
 
 class NoFrameError(Exception):
-    """A source cannot be opened, or nothing in it can be decoded."""
+    """A source cannot be opened, or nothing in it can be decoded; the message may say why."""
 
 
 @dataclass(frozen=True)
@@ -46,11 +46,13 @@ class Format:
     base_fps: float  # of the constant rate at which no frame would be left out
     time_base: Fraction  # seconds; times are whole multiples of it
     claimed: int | None = None  # frames, if it says how many
-    duration: float | None = None  # seconds from its first frame to its end, as far as is known
-    is_estimate: bool = False  # the duration: it does not say so, its last packets do
+    end: float | None = None  # the time at which the video ends, as far as is known
+    is_estimate: bool = False  # the end: it does not say so, its last packets do
     colour: Colour | None = None  # of what is decoded; None for the colours of a screen
     sound: str | None = None  # the address of the clip, if it has some
-    origin: float = 0.0  # the time of the first frame in seconds, as the container counts
+    origin: float = 0.0  # the zero of these times in seconds, as the container counts
+    begin: float = 0.0  # the time at which a player begins, with sound, perhaps
+    first: float = 0.0  # the time of the first frame
 
 
 class Backend(Protocol):

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
 
+from activity.errors import SourceError
+from activity.pictures import read_image
 from activity.quiet.opencv import cv2
 from activity.video.backends import ATTEMPTS, CLOCK, Decoded, Format, NoFrameError, Pool, usable_fps
 
@@ -37,7 +39,8 @@ class OpenCVBackend:
             time = self._capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
             first = time if first is None else first
             # The last frames of an .avi may have none, for which OpenCV gives one before the first.
-            yield number, round(time - first, 6) if time >= first else None, picture
+            since = round(time - first + self.format.first, 6) if time >= first else None
+            yield number, since, picture
             number, failures = number + 1, 0
 
     def close(self) -> None:
@@ -46,10 +49,14 @@ class OpenCVBackend:
 
 
 class PictureBackend:
-    """Numbered pictures, shown at a rate; those that cannot be decoded are left out."""
+    """Pictures, shown at a rate; those that cannot be decoded are left out, and are its `loss`.
+
+    Raises `SourceError` where none of those that are read can be.
+    """
 
     def __init__(self, files: Sequence[Path], fps: float) -> None:
         self._files = files
+        self._faults: list[str] = []
         time_base = 1 / Fraction(fps).limit_denominator(1001)
         self.format = Format(fps, fps, time_base, len(files), len(files) / fps)
 
@@ -59,10 +66,24 @@ class PictureBackend:
         first = min(max(0, int(start * self.format.fps) - 1), len(self._files) - 1)
         number = first
         for index, file in enumerate(self._files[first:], first):
-            picture = cv2.imread(str(file), cv2.IMREAD_COLOR)
-            if picture is not None:
-                yield number, index / self.format.fps, picture
-                number += 1
+            try:
+                image = read_image(file)[1]
+            except SourceError as error:
+                self._faults.append(str(error))
+                continue
+            memory = pool.popleft() if pool else None
+            yield number, index / self.format.fps, cv2.cvtColor(image, cv2.COLOR_RGB2BGR, memory)
+            number += 1
+        if number == first:
+            raise SourceError(self._faults[0])
+
+    @property
+    def loss(self) -> str:
+        """What could not be decoded so far, in words; else nothing."""
+        if not self._faults:
+            return ""
+        lost = f"{len(self._faults)} of {len(self._files)} pictures"
+        return f": {lost} cannot be decoded; {self._faults[0]}"
 
     def close(self) -> None:
         """Do nothing: no picture is kept open."""

@@ -14,8 +14,9 @@ from typing import Any
 
 import numpy as np
 
+from activity.pictures import eight_bits, on_white
 from activity.quiet.opencv import cv2
-from activity.quiet.pyav import Discard, av
+from activity.quiet.pyav import Discard, Disposition, Flags, av
 from activity.video.backends import (
     ATTEMPTS,
     CLOCK,
@@ -31,8 +32,9 @@ from activity.video.stop import Stop
 
 TIMEOUTS = (10.0, 5.0)  # seconds for a stream to open, and to deliver something
 # Containers that OpenCV reads without fault from the beginning, by FFmpeg's names. In transport
-# streams its times are wrong at the end, in others also at the beginning.
-ORDINARY = {"mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm", "avi"}
+# streams its times are wrong at the end, in .avi after damage, in others also at the beginning.
+# Browsers and FFmpeg's tools show the times of these as they are; others begin anywhere.
+ORDINARY = {"mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm"}
 PLAYLISTS = {"hls", "dash"}  # their files have a size, and yet may never end
 BROADCASTS = {"mpegts", "mpeg", "hls"}  # their clocks may jump, and nothing says how long they are
 SHORT_STEP_BACK, LONG_PAUSE = 0.1, 10.0  # seconds; a clock that goes further back or on has jumped
@@ -40,8 +42,11 @@ NEARLY_SQUARE = 0.02  # nobody sees that a pixel's sides differ by as much
 # FFmpeg's numbers: orders of interlaced fields, the range from 0 to 255, the colour matrices that
 # it can convert, the usual one of these; then BT.2020 and P3, PQ and HLG.
 INTERLACED, FULL_RANGE, MATRICES, TELEVISION = (2, 3, 4, 5), 2, (1, 2, 4, 5, 6, 7, 9), 5
+STILLS = {"bmp", "gif", "mjpeg", "png", "tiff", "webp"}  # codecs
+COVERS = Disposition.attached_pic | Disposition.timed_thumbnails | Disposition.still_image
 BT709, WIDE_PRIMARIES, HDR_TRANSFERS = 1, (9, 11, 12), (16, 18)
-TURNS = {90: cv2.ROTATE_90_COUNTERCLOCKWISE, 180: cv2.ROTATE_180, 270: cv2.ROTATE_90_CLOCKWISE}
+# Decoders that see transparency, which the usual ones do not.
+SEE_THROUGH = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
 HIGHEST_BASE_FPS = 120.0  # the base rate of some phones is that of their clock
 LAYOUT = attrgetter("width", "height", "format.name")  # of a frame
 
@@ -88,11 +93,28 @@ def _steady(container: av.container.InputContainer, packets: Packets) -> Packets
         yield packet
 
 
-def decoded(packets: Packets) -> Iterator[Any]:
-    """Yield the frames of video or of sound in packets."""
+def _placed(packets: Packets, stream: av.stream.Stream) -> Packets:
+    """Give the packets of an .avi the times of their places in it: FFmpeg only counts them.
+
+    So after a damaged stretch they would be early by what is lost there.
+    """
+    # A packet is said to begin at its header or after that.
+    places = {
+        entry.pos + header: entry.timestamp for entry in stream.index_entries for header in (0, 8)
+    }
+    for packet in packets:
+        if packet.dts is not None and packet.pos in places:
+            late = places[packet.pos] - packet.dts
+            packet.dts += late
+            packet.pts = None if packet.pts is None else packet.pts + late
+        yield packet
+
+
+def decoded(packets: Packets, decoder: Any = None) -> Iterator[Any]:
+    """Yield the frames of video or of sound in packets, by the usual decoder or another one."""
     for packet in packets:
         with suppress(av.FFmpegError):  # it is damaged
-            yield from packet.decode()
+            yield from decoder.decode(packet) if decoder else packet.decode()
 
 
 def filtered(graph: av.filter.Graph, frame: av.VideoFrame | av.AudioFrame | None) -> Iterator[Any]:
@@ -106,24 +128,51 @@ def filtered(graph: av.filter.Graph, frame: av.VideoFrame | av.AudioFrame | None
 class PyAVBackend:
     """A video file, a stream or a pipe, whose first frame is decoded on opening.
 
-    `live` means that frames come at their own pace, `ordinary` that OpenCV reads it as well.
-    Interlaced frames are deinterlaced. Waiting for a pipe ends once `stop` is wanted. If `sparse`,
-    `decode` yields functions that convert pictures in place of pictures. Raises `NoFrameError`.
+    `track` counts its videos from 1, without covers; by default it is what players show. `fps` is
+    the rate of a raw stream. `live` means that frames come at their own pace, `ordinary` that
+    OpenCV reads it as well, `raw` that it has no times; `notes` say what a user may not expect, and
+    `read_to` is the end of what was read of the video, in bytes. Interlaced frames are
+    deinterlaced. Waiting for a pipe ends once `stop` is wanted. If `sparse`, `decode` yields
+    functions that convert pictures in place of pictures. Raises `NoFrameError`.
     """
 
-    def __init__(self, address: str, stop: Stop | None = None, sparse: bool = False) -> None:
+    def __init__(
+        self,
+        address: str,
+        stop: Stop | None = None,
+        sparse: bool = False,
+        track: int | None = None,
+        fps: float | None = None,
+    ) -> None:
         self._address, self._stop, self._sparse = address, stop or Stop(), sparse
-        self._pipe = not is_address(address) and Path(address).is_fifo()
+        self._track, self._fps = track, fps
+        self._pipe = not is_address(address) and not Path(address).is_file()
         self._origin = 0.0
+        self.notes: list[str] = []
+        self.read_to = 0
         try:
             self._open()
             self._first = first = next(self._frames)
-        except (av.FFmpegError, OSError, ValueError, StopIteration) as error:
+        except (av.FFmpegError, OSError) as error:
             raise NoFrameError from error
-        self._origin = self._time(first) or 0.0
+        except ValueError as error:
+            raise NoFrameError(str(error)) from error
+        except StopIteration as error:
+            codec = self._stream.codec_context.name
+            fault = f"holds no frame of {codec} that can be decoded; is it damaged, or encrypted?"
+            if self._pipe:  # as .mp4, whose index is at its end
+                fault = "holds no frame that can be read from a pipe; name a file"
+            raise NoFrameError(fault) from error
+        self._set_origin()
         pixel = self._stream.sample_aspect_ratio or 1  # its width by its height
         self._pixel = 1 if abs(float(pixel) - 1) < NEARLY_SQUARE else pixel
         self._wide = first.color_primaries in WIDE_PRIMARIES or first.color_trc in HDR_TRANSFERS
+        self._matrix = _display_matrix(first)
+        components = first.format.components
+        self._transparent = first.format.has_palette or any(each.is_alpha for each in components)
+        # Values of 16 bits may be of 12. (Where the format itself says so, FFmpeg knows.)
+        grey_or_rgb = first.format.is_rgb or not any(each.is_chroma for each in components)
+        self._deep = grey_or_rgb and components[0].bits == 16
         self.ordinary = (
             not (self._pipe or is_address(address))
             and self._container.format.name in ORDINARY
@@ -131,6 +180,8 @@ class PyAVBackend:
             and self._graph is None
             and _is_known(first)
             and self._pixel == 1
+            and not (self._transparent or self._deep or self._decoder)
+            and np.linalg.det(self._matrix) > 0  # OpenCV turns, but does not mirror
             # OpenCV takes the first one, which may be a cover.
             and self._stream is self._container.streams.video[0]
         )
@@ -139,24 +190,75 @@ class PyAVBackend:
     def _open(self) -> None:
         pipe = _Pipe(self._address, self._stop) if self._pipe else None
         self._container = av.open(pipe, "r") if pipe else open_container(self._address)
-        streams = self._container.streams
-        self._stream: av.video.stream.VideoStream = streams.best("video")  # type: ignore[assignment]
-        if self._stream is None:
-            raise ValueError("no video stream")
-        for stream in streams:
-            if stream is not self._stream:
-                stream.discard = Discard.all
-        name, codec = self._container.format.name, self._stream.codec_context
-        # An .avi has no times, and those that FFmpeg invents for reordered H.264 are wrong.
-        self._timeless = name == "avi" and codec.name == "h264" and codec.has_b_frames
+        name = self._container.format.name
+        self._stream = stream = self._chosen_track()
+        for other in self._container.streams:
+            if other is not stream:
+                other.discard = Discard.all
+        codec = stream.codec_context
+        self.raw = bool(Flags.no_timestamps in Flags(self._container.format.flags))
+        # An .avi has no times, and those that FFmpeg invents for reordered H.264 are wrong; when
+        # frames leave the decoder is right.
+        self._reordered = name == "avi" and codec.name == "h264" and codec.has_b_frames
         endless = name in PLAYLISTS or self._container.size <= 0
         self.live = is_address(self._address) and not self._container.duration and endless
+        self._decoder: Any = None
+        if stream.metadata.get("alpha_mode") == "1" and codec.name in SEE_THROUGH:
+            self._decoder = decoder = av.VideoCodecContext.create(SEE_THROUGH[codec.name], "r")
+            decoder.extradata = codec.extradata
         if not self.live:
-            self._stream.thread_type = "AUTO"  # faster, but each thread holds back a frame
+            codec.thread_type = "AUTO"  # faster, but each thread holds back a frame
         self._graph: av.filter.Graph | None = None  # of FFmpeg's filters
         self._converter = av.video.reformatter.VideoReformatter()  # which keeps tables for HDR
-        self._packets = demux(self._container, self._stream)
+        packets = demux(self._container, stream)
+        if name == "avi":
+            packets = _placed(packets, stream)
+        self._packets = self._followed(packets)
         self._frames = self._decode(self._packets)
+
+    def _followed(self, packets: Packets) -> Packets:
+        for packet in packets:
+            self.read_to = max(self.read_to, (packet.pos or 0) + packet.size)
+            yield packet
+
+    def _chosen_track(self) -> av.video.stream.VideoStream:
+        """Return the track that was asked for, or the one that players show.
+
+        Raises `ValueError` where it is not there, or nothing decodes it.
+        """
+        tracks = [each for each in self._container.streams.video if not each.disposition & COVERS]
+        if not tracks:
+            raise ValueError("holds no video; name another file")
+        if self._track:
+            if self._track > len(tracks):
+                count = f"has {len(tracks)} video track{'s' * (len(tracks) > 1)}"
+                raise ValueError(f"{count}, and none of number {self._track}; choose another")
+            chosen = tracks[self._track - 1]
+        elif self._container.format.name in PLAYLISTS:  # of one video in several sizes
+            chosen = next(each for each in tracks if each is self._container.streams.best("video"))
+        else:
+            # A broadcast may announce some that it does not send, and a cover be a track.
+            there = [each for each in tracks if not each.codec_context or each.width] or tracks
+            there = [each for each in there if _codec_name(each) not in STILLS] or there
+            default = (each for each in there if each.disposition & Disposition.default)
+            chosen = next(default, there[0])
+            if len(there) > 1:
+                number = tracks.index(chosen) + 1
+                what = f"it has {len(tracks)} video tracks, of which number {number} is labelled"
+                self.notes = [f"{what}; choose another with --track"]
+        if not chosen.codec_context:
+            codec = _unknown_codec(self._address)
+            raise ValueError(f"is in {codec}, which is not read; convert it, as to H.264")
+        return chosen
+
+    def _set_origin(self) -> None:
+        """Set the zero of times, which is that of a player."""
+        begin, name = self._container.start_time, self._container.format.name
+        first = self._time(self._first) or 0.0
+        if name == "avi":  # FFmpeg has it begin later, as decoders hold back frames
+            self._origin = first
+        elif begin is not None and name not in ORDINARY:
+            self._origin = min(begin / av.time_base, first)
 
     def close(self) -> None:
         """Release the source."""
@@ -164,7 +266,7 @@ class PyAVBackend:
 
     def _decode(self, packets: Packets) -> Iterator[av.VideoFrame]:
         """Yield each frame, from the first interlaced one on as FFmpeg's bwdif makes it."""
-        for _, alike in groupby(decoded(packets), LAYOUT):
+        for _, alike in groupby(decoded(packets, self._decoder), LAYOUT):
             self._graph = None
             for frame in alike:
                 if frame.interlaced_frame and not self._graph:
@@ -224,25 +326,30 @@ class PyAVBackend:
         return not packet.is_discard and time is not None and 0 <= time < before
 
     def _time(self, item: "av.Packet[Any] | av.VideoFrame") -> float | None:
-        """Return the time of a packet or frame in seconds since the first frame."""
-        if item.pts is None or item.time_base is None or self._timeless:
+        """Return the time of a packet or frame in seconds, if it is known."""
+        is_packet = isinstance(item, av.Packet)
+        stamp = item.dts if self._reordered and not is_packet else item.pts
+        if stamp is None or item.time_base is None or self.raw or (self._reordered and is_packet):
             return None
-        return round(float(item.pts * item.time_base) - self._origin, 6)
+        return round(float(stamp * item.time_base) - self._origin, 6)
 
     def _picture(self, frame: av.VideoFrame, pool: Pool) -> np.ndarray:
         if not _is_known(frame):
             frame.colorspace = TELEVISION  # or it would refuse
         # As OpenCV does, where it matters: 10 bits, odd sides, and HDR, which becomes SDR.
         colours = BT709 if self._wide else None
+        kind = ("rgba64le" if self._deep else "bgra") if self._transparent else "bgr24"
         picture: np.ndarray = self._converter.reformat(
-            frame, format="bgr24", interpolation="BICUBIC",
-            dst_color_primaries=colours, dst_color_trc=colours,
+            frame, format="bgr48le" if self._deep and not self._transparent else kind,
+            interpolation="BICUBIC", dst_color_primaries=colours, dst_color_trc=colours,
         ).to_ndarray()  # fmt: skip
+        if self._deep:
+            picture = eight_bits(picture)
+        if self._transparent:
+            picture = on_white(picture)
         if self._pixel != 1:
             picture = cv2.resize(picture, (max(1, round(frame.width * self._pixel)), frame.height))
-        turn = self._first.rotation % 360
-        if turn in TURNS:
-            picture = cv2.rotate(picture, TURNS[turn])
+        picture = _oriented(picture, self._matrix)
         memory = pool.popleft() if pool else None
         if memory is None or memory.shape != picture.shape:
             return picture
@@ -252,12 +359,16 @@ class PyAVBackend:
     def _read_format(self) -> Format:
         container, stream, frame = self._container, self._stream, self._first
         assert stream.time_base is not None
-        fps = usable_fps(stream.average_rate, stream.guessed_rate)
-        base_fps = usable_fps(stream.guessed_rate, stream.average_rate)
+        rates = stream.average_rate, stream.guessed_rate
+        if self.raw:
+            fps = base_fps = usable_fps(self._fps, stream.guessed_rate)
+            if not self._fps:
+                rate = f"{fps:g} frames/s are assumed"
+                self.notes.append(f"{rate}, as a raw stream has no times; --fps sets another rate")
+        else:
+            fps, base_fps = usable_fps(*rates), usable_fps(*reversed(rates))
         varies = 1.01 * fps < base_fps <= HIGHEST_BASE_FPS
-        # The index has frames that an edit list hides.
-        index = stream.index_entries
-        hidden = sum(entry.is_discard for entry in index) if len(index) == stream.frames else 0
+        first = self._time(frame) or 0.0
         colour = None
         if self._wide:
             colour = Colour(BT709, BT709, BT709, full_range=False)
@@ -269,16 +380,30 @@ class PyAVBackend:
             fps=fps,
             base_fps=base_fps if varies else fps,
             time_base=CLOCK if self.live else stream.time_base,
-            claimed=max(0, stream.frames - hidden) or None,
-            duration=self._duration(),
+            claimed=self._claimed(),
+            end=self._end(),
             is_estimate=container.format.name in BROADCASTS,
             colour=colour,
             sound=self._address if has_sound else None,
             origin=self._origin,
+            begin=min(first, max(0.0, (container.start_time or 0) / av.time_base - self._origin)),
+            first=first,
         )
 
-    def _duration(self) -> float | None:
-        """Return the seconds from the first frame to the end of the video, if that is known."""
+    def _claimed(self) -> int | None:
+        """Return how many frames there should be, if the container says so."""
+        stream = self._stream
+        # An edit list hides some frames, and an .avi counts those that only say that the last one
+        # goes on. The index knows, if it reaches the end.
+        index, slots = stream.index_entries, stream.frames
+        is_whole = len(index) == slots
+        if self._container.format.name == "avi" and len(index):
+            is_whole = index[len(index) - 1].timestamp > slots - usable_fps(stream.average_rate)
+        shown = sum(entry.size > 0 and not entry.is_discard for entry in index)
+        return (shown if is_whole else slots) or None
+
+    def _end(self) -> float | None:
+        """Return the time at which the video ends, if that is known."""
         container, stream = self._container, self._stream
         if stream.duration is not None and stream.time_base is not None:
             end = (stream.start_time or 0) + stream.duration
@@ -314,3 +439,37 @@ class _Pipe:
 def _is_known(frame: av.VideoFrame) -> bool:
     """Tell whether FFmpeg can convert the frame's colours."""
     return frame.format.is_rgb or frame.colorspace in MATRICES
+
+
+def _display_matrix(frame: av.VideoFrame) -> np.ndarray:
+    """Return the 2x2 matrix by which (x, y) of a frame is shown elsewhere: turned or mirrored."""
+    side_data: Any = frame.side_data
+    with suppress(KeyError):
+        numbers = np.frombuffer(side_data["DISPLAYMATRIX"], np.int32)
+        return numbers[[0, 3, 1, 4]].reshape(2, 2) / 2**16
+    return np.eye(2)
+
+
+def _oriented(picture: np.ndarray, matrix: np.ndarray) -> np.ndarray:
+    """Return a picture as a display matrix has it, by the nearest quarter of a turn."""
+    swapped = np.abs(matrix[0]).argmax()  # whether x depends on y
+    if swapped:
+        picture, matrix = cv2.transpose(picture), matrix[:, ::-1]
+    right, down = matrix.diagonal() >= 0
+    if right and down:
+        return picture
+    return cv2.flip(picture, -1 if not right and not down else int(down))
+
+
+def _codec_name(stream: av.video.stream.VideoStream) -> str | None:
+    return stream.codec_context.name if stream.codec_context else None
+
+
+def _unknown_codec(address: str) -> str:
+    """Return what FFmpeg calls the codec that it does not decode."""
+    av.logging.set_level(av.logging.WARNING)
+    with av.logging.Capture() as lines, open_container(address):
+        complaint = "".join(line for _, _, line in lines)
+    av.logging.set_level(None)
+    found = re.search(r"Video: \w+ \((.+?) /|Video: (?!none)(\w+)", complaint)
+    return f"the codec {found[found.lastindex or 0]}" if found else "an unknown codec"

@@ -148,8 +148,11 @@ function cell(value) {
 }
 
 function save() {
-  const rows = segments.map(({ start, end, label }) => [cell(data.file), start.toFixed(3), end.toFixed(3), cell(label)]);
-  const table = [["file", "start", "end", "label"], ...rows].map((row) => `${row.join(",")}\r\n`).join("");
+  // The row of a photo is about the whole file.
+  const times = ({ start, end }) => (data.photo ? [] : [start.toFixed(3), end.toFixed(3)]);
+  const rows = segments.map((segment) => [cell(data.file), ...times(segment), cell(segment.label)]);
+  const head = data.photo ? ["file", "label"] : ["file", "start", "end", "label"];
+  const table = [head, ...rows].map((row) => `${row.join(",")}\r\n`).join("");
   const link = document.createElement("a");
   link.href = URL.createObjectURL(new Blob(["\ufeff", table], { type: "text/csv" }));
   link.download = "segments.csv";
@@ -301,11 +304,24 @@ function withoutVideo(reason) {
   byId("no-video").textContent = reason;
 }
 
+function showPhoto() {
+  const photo = document.createElement("img");
+  document.body.classList.add("photo");
+  byId("list").textContent = "Label";
+  photo.id = "photo";
+  photo.alt = "";
+  video.before(photo);
+  // No browser shows every kind of picture.
+  photo.addEventListener("error", () => (photo.src = data.photo), { once: true });
+  photo.src = data.video ? data.video.address : data.photo;
+}
+
 chart.setAttribute("aria-valuemin", data.start);
 chart.setAttribute("aria-valuemax", data.end);
 labelField.add(new Option("a new one…"));
 for (const label of [...data.labels, ...segments.map((segment) => segment.label)]) if (!labels.has(label)) offer(label);
-if (data.video) {
+if (data.photo) showPhoto();
+else if (data.video) {
   video.hidden = false;
   video.addEventListener("error", () => withoutVideo(`This browser cannot play ${data.video.name}; an annotated .mp4 it can. All else is here.`));
   video.src = data.video.address;

@@ -1,12 +1,17 @@
 // The index of a run: a row for each clip, in the order of the run.
 const ROWS = 100; // shown at once: a table of many thousand would be slow to lay out
 const COLUMNS = [
-  { name: "clip", value: (row) => row.name },
+  { name: data.unit, value: (row) => row.name },
   { name: "label", value: (row) => row.label || null, show: (row) => row.label },
   { name: "probability", value: (row) => row.probability, show: (row) => row.probability.toFixed(3), number: true },
-  { name: "changes/min", value: (row) => row.changes, show: (row) => row.changes.toFixed(1), number: true },
-  { name: "length", value: (row) => row.seconds, show: (row) => clock(row.seconds, 0), number: true },
 ];
+const MOVES = data.unit === "clip"; // photos have no columns about time
+if (MOVES) {
+  COLUMNS.push(
+    { name: "changes/min", value: (row) => row.changes, show: (row) => row.changes.toFixed(1), number: true },
+    { name: "length", value: (row) => row.seconds, show: (row) => clock(row.seconds, 0), number: true },
+  );
+}
 
 let first = 0; // of the rows that are found, the first that is shown
 let sorted = null; // the column that sorts them, if any
@@ -42,7 +47,7 @@ function drawHead() {
       draw();
     });
   }
-  element("th", byId("head"), "labels over time").scope = "col";
+  if (MOVES) element("th", byId("head"), "labels over time").scope = "col";
 }
 
 function drawBand(row, parent) {
@@ -57,7 +62,8 @@ function drawBand(row, parent) {
 }
 
 function drawRow(row) {
-  const line = element("tr", byId("rows"));
+  const line = element("tr", byId("rows")), isPhoto = row.page && row.seconds === null;
+  line.classList.toggle("photo", isPhoto);
   const picture = element("td", line);
   if (row.picture) {
     const image = element("img", picture);
@@ -70,11 +76,15 @@ function drawRow(row) {
   if (row.page) element("a", name, row.name).href = row.page;
   else name.textContent = row.name;
   if (row.remarks) element("p", name, row.remarks).className = "remarks";
-  for (const { name: title, show } of COLUMNS.slice(1)) {
-    const cell = element("td", line, row.page ? show(row) : "");
-    if (row.page) cell.dataset.name = title; // for a narrow window, which has no columns
+  for (const { name: title, value, show } of COLUMNS.slice(1)) {
+    const cell = element("td", line);
+    if (!row.page || value(row) === null) continue;
+    cell.textContent = show(row);
+    cell.dataset.name = title; // for a narrow window, which has no columns
   }
-  drawBand(row, element("td", line));
+  if (!MOVES) return;
+  const band = element("td", line);
+  if (!isPhoto) drawBand(row, band);
 }
 
 function draw() {
@@ -82,7 +92,7 @@ function draw() {
   byId("rows").replaceChildren();
   rows.slice(first, last).forEach(drawRow);
   byId("said").textContent = rows.length
-    ? `${first + 1} to ${last} of ${rows.length} clips` : "No clip is called so, or has this label.";
+    ? `${first + 1} to ${last} of ${rows.length} ${data.unit}s` : `No ${data.unit} is called so, or has this label.`;
   byId("less").disabled = first === 0;
   byId("more").disabled = last === rows.length;
 }
@@ -99,6 +109,6 @@ byId("find").addEventListener("input", () => {
 });
 byId("less").addEventListener("click", () => turn(-ROWS));
 byId("more").addEventListener("click", () => turn(ROWS));
-for (const [label, colour] of Object.entries(data.colours)) named(label, colour, element("li", byId("legend")));
+if (MOVES) for (const [label, colour] of Object.entries(data.colours)) named(label, colour, element("li", byId("legend")));
 drawHead();
 draw();
