@@ -256,6 +256,7 @@ KINDS = ORDINARY | _kinds({
     "alpha.mov": Footage("png", pix_fmt="rgba", b_frames=0),
     "alpha.webm": Footage("libvpx-vp9", f"{FAST} cpu-used=8", "yuva420p", b_frames=0),
     "alpha8.webm": Footage("libvpx", f"{FAST} auto-alt-ref=0", "yuva420p", b_frames=0),
+    "vp9.ivf": Footage("libvpx-vp9", f"{FAST} cpu-used=8", b_frames=0),  # counts its frames wrong
     "av1.mp4 av1.mkv av1.webm": Footage("libsvtav1", "preset=12", b_frames=0),
     "h264.ts": Footage(begin=1.4), "one_key.ts": Footage(gop=250),
     "open_gop.ts": Footage(options="x264-params=open-gop=1"),

@@ -63,7 +63,7 @@ def test_all_else_is_neither_unless_it_claims_to_be_one(tmp_path: Path) -> None:
     contents = {
         "text": b"hello\n" * 100, "utf16": "h\u00e9llo\n".encode("utf-16") * 100, "noise": noise,
         "latin": "caf\u00e9 ".encode("latin-1") * 999, "BMW.txt": b"BMW, 1972", "empty": b"",
-        "zip": b"PK\x03\x04" + noise, "sidecar": bytes.fromhex("0005160700020000") + bytes(4000),
+        "zip": b"PK\x03\x04" + noise,
     }  # fmt: skip
     for name, content in contents.items():
         (tmp_path / name).write_bytes(content)
@@ -71,6 +71,9 @@ def test_all_else_is_neither_unless_it_claims_to_be_one(tmp_path: Path) -> None:
         for ending, claimed in ((".mp4", "video"), (".JPG", "picture")):
             (tmp_path / f"claim{ending}").write_bytes(content)
             assert kind_of(tmp_path / f"claim{ending}") == claimed
+    sidecar = tmp_path / "._clip.mp4"
+    sidecar.write_bytes(bytes.fromhex("0005160700020000") + bytes(4000))
+    assert kind_of(sidecar) is None
     (tmp_path / "program.ts").write_text("export const x = 1;\n")
     assert kind_of(tmp_path / "program.ts") is None
     assert kind_of(tmp_path / "missing.mp4") == "video"

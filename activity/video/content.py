@@ -23,6 +23,7 @@ PICTURES = (
     PNG, GIF, JPEG, b"BM", b"II*\0", b"MM\0*", b"\0\0\0\x0cjP  ", b"\xff\x4f\xff\x51",
 )  # fmt: skip
 BRANDS = {b"avif", b"avis", b"heic", b"heix", b"heim", b"heis", b"mif1"}  # of MPEG-4
+APPLEDOUBLE = b"\0\5\x16\7"
 TERMINAL = "tty"  # FFmpeg's name for text that is drawn
 
 Kind = Literal["video", "picture"]
@@ -30,12 +31,9 @@ Kind = Literal["video", "picture"]
 
 def kind_of(file: Path) -> Kind | None:
     """Tell what a file holds; None for neither. A GIF or PNG that moves is a video."""
-    head, ending = b"", file.suffix.lower()
-    # That a file is missing is for its reader to tell; a pipe would be waited for.
-    with suppress(OSError):
-        if file.is_file():
-            with file.open("rb") as content:
-                head = content.read(HEAD)
+    head, ending = _head(file), file.suffix.lower()
+    if head.startswith(APPLEDOUBLE):
+        return None
     is_text = bool(head) and _is_text(head)
     is_webp = head.startswith(b"RIFF") and head[8:12] == b"WEBP"
     is_heif = head[4:8] == b"ftyp" and head[8:12] in BRANDS
@@ -51,6 +49,20 @@ def kind_of(file: Path) -> Kind | None:
     if ending in PICTURE_ENDINGS:
         return "picture"
     return "video" if head and not is_text and _moves(file) else None
+
+
+def is_sidecar(file: Path) -> bool:
+    """Tell whether a file is what a Mac keeps beside another one, as ._clip.mp4, on other disks."""
+    return _head(file).startswith(APPLEDOUBLE)
+
+
+def _head(file: Path) -> bytes:
+    # That a file is missing is for its reader to tell; a pipe would be waited for.
+    with suppress(OSError):
+        if file.is_file():
+            with file.open("rb") as content:
+                return content.read(HEAD)
+    return b""
 
 
 def _is_text(head: bytes) -> bool:

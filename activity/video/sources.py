@@ -12,7 +12,7 @@ from urllib.parse import unquote, urlsplit
 from activity.errors import UserError, print_error
 from activity.folders import files_below
 from activity.text import natural_order
-from activity.video.content import PICTURE_ENDINGS, kind_of
+from activity.video.content import PICTURE_ENDINGS, is_sidecar, kind_of
 
 # What videos and pictures that predict_video.py wrote end in: the next run passes them over.
 OWN_MARK = b"labelled by activity-recognition"
@@ -96,6 +96,9 @@ def find_sources(inputs: Sequence[str], reserved: Collection[str] = ()) -> dict[
     known: set[object] = set()
     taken = {name.casefold() for name in reserved}
     for each in inputs:
+        if len(inputs) > 1 and is_sidecar(Path(each)):
+            print_error("note", f"passed over, as a Mac's notes on another file: {each}")
+            continue
         for source, stem in _sources_of(each).items():
             # One folder may be reached in several ways, as through links.
             path = Path(source)

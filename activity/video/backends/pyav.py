@@ -34,7 +34,8 @@ TIMEOUTS = (10.0, 5.0)  # seconds for a stream to open, and to deliver something
 # Containers that OpenCV reads without fault from the beginning, by FFmpeg's names. In transport
 # streams its times are wrong at the end, in .avi after damage, in others also at the beginning.
 # Browsers and FFmpeg's tools show the times of these as they are; others begin anywhere.
-ORDINARY = {"mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm"}
+MPEG4, AVI = "mov,mp4,m4a,3gp,3g2,mj2", "avi"
+ORDINARY = {MPEG4, "matroska,webm"}
 PLAYLISTS = {"hls", "dash"}  # their files have a size, and yet may never end
 BROADCASTS = {"mpegts", "mpeg", "hls"}  # their clocks may jump, and nothing says how long they are
 SHORT_STEP_BACK, LONG_PAUSE = 0.1, 10.0  # seconds; a clock that goes further back or on has jumped
@@ -199,7 +200,7 @@ class PyAVBackend:
         self.raw = bool(Flags.no_timestamps in Flags(self._container.format.flags))
         # An .avi has no times, and those that FFmpeg invents for reordered H.264 are wrong; when
         # frames leave the decoder is right.
-        self._reordered = name == "avi" and codec.name == "h264" and codec.has_b_frames
+        self._reordered = name == AVI and codec.name == "h264" and codec.has_b_frames
         endless = name in PLAYLISTS or self._container.size <= 0
         self.live = is_address(self._address) and not self._container.duration and endless
         self._decoder: Any = None
@@ -211,7 +212,7 @@ class PyAVBackend:
         self._graph: av.filter.Graph | None = None  # of FFmpeg's filters
         self._converter = av.video.reformatter.VideoReformatter()  # which keeps tables for HDR
         packets = demux(self._container, stream)
-        if name == "avi":
+        if name == AVI:
             packets = _placed(packets, stream)
         self._packets = self._followed(packets)
         self._frames = self._decode(self._packets)
@@ -255,7 +256,7 @@ class PyAVBackend:
         """Set the zero of times, which is that of a player."""
         begin, name = self._container.start_time, self._container.format.name
         first = self._time(self._first) or 0.0
-        if name == "avi":  # FFmpeg has it begin later, as decoders hold back frames
+        if name == AVI:  # FFmpeg has it begin later, as decoders hold back frames
             self._origin = first
         elif begin is not None and name not in ORDINARY:
             self._origin = min(begin / av.time_base, first)
@@ -391,13 +392,15 @@ class PyAVBackend:
         )
 
     def _claimed(self) -> int | None:
-        """Return how many frames there should be, if the container says so."""
-        stream = self._stream
+        """Return how many frames there should be, if the container is one that knows."""
+        stream, name = self._stream, self._container.format.name
+        if name not in (MPEG4, AVI):
+            return None
         # An edit list hides some frames, and an .avi counts those that only say that the last one
         # goes on. The index knows, if it reaches the end.
         index, slots = stream.index_entries, stream.frames
         is_whole = len(index) == slots
-        if self._container.format.name == "avi" and len(index):
+        if name == AVI and len(index):
             is_whole = index[len(index) - 1].timestamp > slots - usable_fps(stream.average_rate)
         shown = sum(entry.size > 0 and not entry.is_discard for entry in index)
         return (shown if is_whole else slots) or None
