@@ -169,3 +169,14 @@ def test_from_python_it_is_a_clip_of_one_frame(photos: Path) -> None:
     assert result is not None
     assert (result.frames, result.is_still, result.changes) == (1, True, 0)
     assert result.label in LABELS
+
+
+def test_what_is_about_time_is_for_the_videos_beside_them(photos: Path) -> None:
+    write_clip(photos / "clip.avi")
+    run(photos, "-i", "photos", "--csv", "t.csv", "--timeline", "times", "--start", 1)
+    found = [(row["clip"], row["time_s"]) for row in rows(photos.parent / "t.csv")]
+    assert [clip for clip, time in found if time == "0.000"] == [
+        "photos/a.jpg", "photos/b.jpg", "photos/more/c.png",
+    ]  # fmt: skip
+    assert ("photos/clip.avi", "1.000") in found
+    assert [path.name for path in (photos.parent / "times").rglob("*")] == ["clip.png"]

@@ -49,7 +49,7 @@ PREDICT = [
     ("-i photo.png --end 1", 1, "--end is for videos, and photo.png is a photo; leave one of"),
     ("-i photo.png --fps 5", 1, "--fps is for videos, and photo.png is a photo; leave one of"),
     ("-i photo.png --track 1", 1, "--track is for videos, and photo.png is a photo; leave one of"),
-    ("-i clip.avi photo.png --timeline t", 1, "--timeline is for videos, and photo.png is a ph"),
+    ("-i photo.png --timeline t.png", 1, "--timeline is for videos, and photo.png is a ph"),
     ("-i float.tif", 1, "float.tif has values of type float32, of which none is known to be white"),
     ("-o clip.avi --overwrite", 1, "--input and --output are the same file, clip.avi; name diff"),
     ("--csv folder.csv", 1, "--csv folder.csv is a folder; name a file in it"),

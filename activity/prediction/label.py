@@ -20,7 +20,7 @@ from activity.prediction.settings import Settings
 from activity.prediction.smoothers.mean import Mean
 from activity.streams import latest, prefetch
 from activity.video.reader import HALF_A_MILLISECOND, Frame, VideoReader
-from activity.video.sources import source_title
+from activity.video.sources import is_picture, source_title
 from activity.video.stop import Stop
 
 # Frames that wait between two stages: enough to smooth them out, few enough to fit in memory.
@@ -53,18 +53,20 @@ def label_video(
     stop = stop or Stop()
     kinds = {OUTPUTS[name]: path for name, path in outputs.items()}
     drawn = any(kind.draws for kind in kinds)
+    is_photo = is_picture(source)
+    if is_photo:  # there is nothing to smooth, and no time
+        settings = replace(
+            settings, smoother=Mean(1), stride=1, start=0.0, end=None, fps=None, track=None
+        )
     sparse = settings.stride != 1
     what = (settings.start, settings.end, stop, settings.fps, settings.track)
     with VideoReader(source, *what, sparse=sparse and not drawn) as reader, ExitStack() as stack:
         for kind, path in kinds.items():
             kind.check(path, source)
-        is_single = reader.format.claimed == 1  # there is nothing to smooth, and no batch to fill
-        if is_single:
-            settings = replace(settings, smoother=Mean(1), stride=1)
         # Frames of a live source would be late if they waited for a batch; and with a stride too
         # many pictures would wait in memory, where they cannot be read again.
         waiting_costs = drawn and sparse and not reader.can_be_read_again
-        engine = classifier.engine(low_latency=reader.live or waiting_costs or is_single)
+        engine = classifier.engine(low_latency=reader.live or waiting_costs or is_photo)
         if stop.wanted:
             return None
         model = (classifier.path, classifier.metadata)
@@ -76,7 +78,7 @@ def label_video(
         if drawn:
             labelled = stack.enter_context(closing(prefetch(_drawn(labelled, clip), DRAWN_AHEAD)))
         title = source_title(source)
-        progress = Progress(reader.expected, "frames", title, quiet or is_single)
+        progress = Progress(reader.expected, "frames", title, quiet or is_photo)
         stack.enter_context(progress)
         tally = Tally(classifier.labels, reader.format.fps)
         began = time.monotonic()
@@ -91,7 +93,7 @@ def label_video(
                 break
         seconds = time.monotonic() - began
     result = tally.result(
-        source, reader, ended_early=stop.wanted and not is_single,
+        source, reader, ended_early=stop.wanted and not is_photo,
         smoothing=settings.smoother.title, seconds=seconds,
         outputs={kind: str(path) for kind, path in files_of(outputs).items()},
     )  # fmt: skip

@@ -63,8 +63,8 @@ def make_plan(
         sources = find_sources(inputs, {INDEX} if several and Page.name in wanted else ())
     for_videos = [name for name in ("start", "end", "fps", "track") if getattr(settings, name)]
     for_videos += [kind for kind in wanted if OUTPUTS[kind].needs_time]
-    if for_videos and (photo := next(filter(is_picture, sources), None)):
-        fault = f"--{for_videos[0]} is for videos, and {photo} is a photo"
+    if for_videos and all(map(is_picture, sources)):
+        fault = f"--{for_videos[0]} is for videos, and {next(iter(sources))} is a photo"
         raise UserError(f"{fault}; leave one of them out")
     once = next(filter(is_read_once, sources), None)
     if on_cluster and once:
@@ -87,11 +87,12 @@ def make_plan(
     gatherers: dict[str, Gatherer] = {}
     for kind, given in wanted.items():
         with option(f"--{kind}"):
-            for job in jobs:
+            made = [it for it in jobs if not (OUTPUTS[kind].needs_time and is_picture(it.source))]
+            for job in made:
                 job.outputs[kind] = OUTPUTS[kind].place(given, job.source, job.name, several)
             if gatherer := OUTPUTS[kind].gatherer(given, labels, several, list(sources.values())):
                 gatherers[kind] = gatherer
-            OUTPUTS[kind].check(jobs[0].outputs[kind], jobs[0].source)
+            OUTPUTS[kind].check(made[0].outputs[kind], made[0].source)
     common = {kind: gatherer.path for kind, gatherer in gatherers.items()}
     parts = common.keys() - files_of(jobs[0].outputs).keys()
     rows = None

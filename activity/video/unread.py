@@ -24,25 +24,25 @@ def unread_share(file: Path, read_to: int | None) -> float:
         size = content.seek(0, 2)
         content.seek(0)
         if content.read(8)[4:] in MPEG4:
-            read_to = _second_beginning(content, size)
-        elif read_to is not None and _matters(size - read_to, size):
-            # After the video there may be sound, which takes longer to find out.
-            read_to = max(read_to, _last_packet(file))
-    rest = 0 if read_to is None else size - read_to
-    return rest / size if _matters(rest, size) else 0.0
+            return 1 - _second_beginning(content, size) / size
+    if read_to is not None and _matters(size - read_to, size):
+        # After the video there may be sound, which takes longer to find out.
+        rest = size - max(read_to, _last_packet(file))
+        return rest / size if _matters(rest, size) else 0.0
+    return 0.0
 
 
 def _matters(rest: int, size: int) -> bool:
     return rest > max(NEGLIGIBLE * size, NEGLIGIBLE_BYTES)
 
 
-def _second_beginning(content: BinaryIO, size: int) -> int | None:
+def _second_beginning(content: BinaryIO, size: int) -> int:
     seen: set[bytes] = set()
     for place, kind in _boxes(content, size):
         if kind in seen:
             return place
         seen |= {kind}.intersection(BEGINNINGS)
-    return None
+    return size
 
 
 def _boxes(content: BinaryIO, size: int) -> Iterator[tuple[int, bytes]]:
