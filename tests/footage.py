@@ -254,6 +254,7 @@ KINDS = ORDINARY | _kinds({
     "sixteen_bits.mkv": Footage("ffv1", pix_fmt="gray16le", b_frames=0),
     "deep_colours.mkv": Footage("ffv1", pix_fmt="gbrp16le", b_frames=0),
     "alpha.mov": Footage("png", pix_fmt="rgba", b_frames=0),
+    "deep_alpha.mov": Footage("png", pix_fmt="rgba64be", b_frames=0),
     "alpha.webm": Footage("libvpx-vp9", f"{FAST} cpu-used=8", "yuva420p", b_frames=0),
     "alpha8.webm": Footage("libvpx", f"{FAST} auto-alt-ref=0", "yuva420p", b_frames=0),
     "vp9.ivf": Footage("libvpx-vp9", f"{FAST} cpu-used=8", b_frames=0),  # counts its frames wrong

@@ -223,3 +223,21 @@ def test_standard_input_is_read_and_named(tmp_path: Path) -> None:
         assert fault in done.stderr
         assert done.returncode == bool(fault)
         assert len(rows(tmp_path / "t.csv")) == 50
+
+
+@pytest.mark.parametrize("pixels", ["rgba", "rgba64be", "ya8"])
+def test_what_is_transparent_is_white(pixels: str, tmp_path: Path) -> None:
+    """As in pictures; half a red on it is pink."""
+    with av.open(tmp_path / "clip.mov", "w") as made:
+        stream = made.add_stream("png", 25)
+        stream.width, stream.height, stream.pix_fmt = 32, 16, pixels
+        picture = np.zeros((16, 32, 4), np.uint8)
+        picture[:, :16] = (255, 0, 0, 128)
+        frame = av.VideoFrame.from_ndarray(picture, "rgba")
+        made.mux([*stream.encode(frame.reformat(format=pixels)), *stream.encode(None)])
+    with VideoReader(tmp_path / "clip.mov") as reader:
+        shown = next(iter(reader)).picture
+    assert (shown[:, 17:] == 255).all()
+    half = (127, 127, 255) if pixels != "ya8" else shown[0, 0]
+    assert np.abs(shown[:, :15].astype(int) - half).max() <= 1
+    assert shown[0, 0].min() < 200

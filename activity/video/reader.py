@@ -166,7 +166,9 @@ class VideoReader(AbstractContextManager["VideoReader"]):
         read_to = None
         if isinstance(self._backend, PyAVBackend) and not self._backend.ordinary:
             read_to = self._backend.read_to
-        return unread_share(Path(self._source), read_to)
+        with suppress(OSError):  # it is gone by now
+            return unread_share(Path(self._source), read_to)
+        return 0.0
 
     def _error(self, fault: str) -> SourceError:
         return SourceError(f"{sources.redacted(self._source)} {fault}")

@@ -339,10 +339,10 @@ class PyAVBackend:
             frame.colorspace = TELEVISION  # or it would refuse
         # As OpenCV does, where it matters: 10 bits, odd sides, and HDR, which becomes SDR.
         colours = BT709 if self._wide else None
-        kind = ("rgba64le" if self._deep else "bgra") if self._transparent else "bgr24"
+        kinds = ("bgr48le", "bgra64le") if self._deep else ("bgr24", "bgra")
         picture: np.ndarray = self._converter.reformat(
-            frame, format="bgr48le" if self._deep and not self._transparent else kind,
-            interpolation="BICUBIC", dst_color_primaries=colours, dst_color_trc=colours,
+            frame, format=kinds[self._transparent], interpolation="BICUBIC",
+            dst_color_primaries=colours, dst_color_trc=colours,
         ).to_ndarray()  # fmt: skip
         if self._deep:
             picture = eight_bits(picture)
