@@ -17,6 +17,7 @@ from activity.preprocessing import shrink_or_grow
 from activity.quiet.opencv import cv2
 from activity.training.annotations import Annotation
 from activity.video.reader import HALF_A_MILLISECOND, Frame, VideoReader
+from activity.video.unread import unread
 
 SPACING = 1.0  # seconds between frames, as a rule
 # Of one class in one video: with fewer than four a class cannot be split, and more than 60 would
@@ -108,6 +109,8 @@ def _frames_at(video: Path, moments: Sequence[int]) -> Iterator[tuple[int, Frame
         reader = opened.enter_context(VideoReader(video, sparse=True))
         for note in reader.notes:
             print_error("note", f"{video}: {note}")
+        if fault := unread(video):
+            print_error("warning", f"{video}: {fault}")
         with suppress(SourceError, StopIteration):  # it may have fewer frames than it claims
             frame = next(frames := iter(reader))
             for moment in moments:

@@ -18,7 +18,7 @@ from activity.video.backends import USUAL_FPS, Backend, Decoded, NoFrameError, P
 from activity.video.backends.opencv import OpenCVBackend, PictureBackend
 from activity.video.backends.pyav import PyAVBackend
 from activity.video.stop import Stop
-from activity.video.unread import unread_share
+from activity.video.unread import unread
 
 RECONNECT_PAUSES = (1.0, 2.0, 4.0)  # seconds before each attempt
 # Times are printed to the millisecond; given back as a start, they have to mean the same frame.
@@ -147,8 +147,8 @@ class VideoReader(AbstractContextManager["VideoReader"]):
             return ""
         if self.live:
             return f" broke off after {self.decoded} frames and did not come back"
-        if share := self._unread_share():
-            return f": its last {share:.0%} are not read; if it is several files in one, split it"
+        if self.can_be_read_again and (fault := unread(Path(self._source), self._read_to)):
+            return f": {fault}"
         if claimed:
             missing = f"{1 - self.decoded / claimed:.0%} are missing"
             fault = f": decoded {self.decoded} frames, the file claims {claimed}, {missing}"
@@ -159,16 +159,12 @@ class VideoReader(AbstractContextManager["VideoReader"]):
         missing = f"{1 - self.time / end:.0%} are missing"
         return f": ends at {self.time:.1f} s, the file claims {end:.1f} s, {missing}"
 
-    def _unread_share(self) -> float:
-        """Return the share of a file, 0..1, that follows the end of what was read."""
-        if not self.can_be_read_again:
-            return 0.0
-        read_to = None
+    @property
+    def _read_to(self) -> int | None:
+        """The byte after the last one of the video that was read, if that is to be looked at."""
         if isinstance(self._backend, PyAVBackend) and not self._backend.ordinary:
-            read_to = self._backend.read_to
-        with suppress(OSError):  # it is gone by now
-            return unread_share(Path(self._source), read_to)
-        return 0.0
+            return self._backend.read_to
+        return None
 
     def _error(self, fault: str) -> SourceError:
         return SourceError(f"{sources.redacted(self._source)} {fault}")

@@ -14,22 +14,25 @@ MPEG4 = (*BEGINNINGS, b"mdat", b"wide", b"free", b"skip", b"pnot")
 NEGLIGIBLE, NEGLIGIBLE_BYTES = 0.15, 2**14
 
 
-def unread_share(file: Path, read_to: int | None) -> float:
-    """Return the share of a file, 0..1, after the end of what FFmpeg reads; 0 if negligible.
+def unread(file: Path, read_to: int | None = None) -> str:
+    """Say how much of a file follows the end of what FFmpeg reads; nothing if that is negligible.
 
-    That is what follows the second beginning of an MPEG-4 file, or the last packet of another one;
-    `read_to` is the end of that of the video in bytes, None if FFmpeg is known to read on.
+    It is what follows the second beginning of an MPEG-4 file, or the last packet of another one;
+    `read_to` is the end of that of the video in bytes, None if FFmpeg is known to read on. A file
+    that is gone by now has nothing.
     """
-    with file.open("rb") as content:
+    share = 0.0
+    with suppress(OSError), file.open("rb") as content:
         size = content.seek(0, 2)
         content.seek(0)
         if content.read(8)[4:] in MPEG4:
-            return 1 - _second_beginning(content, size) / size
-    if read_to is not None and _matters(size - read_to, size):
-        # After the video there may be sound, which takes longer to find out.
-        rest = size - max(read_to, _last_packet(file))
-        return rest / size if _matters(rest, size) else 0.0
-    return 0.0
+            share = 1 - _second_beginning(content, size) / size
+        elif read_to is not None and _matters(size - read_to, size):
+            # After the video there may be sound, which takes longer to find out.
+            rest = size - max(read_to, _last_packet(file))
+            share = rest / size if _matters(rest, size) else 0.0
+    what = f"its last {share:.0%} are not read; if it is several files in one, split it"
+    return what if share else ""
 
 
 def _matters(rest: int, size: int) -> bool:
