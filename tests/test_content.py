@@ -113,10 +113,10 @@ def test_what_is_passed_over_in_a_folder_is_named(
     found = {"clips/1.jpg": "1", "clips/2.jpg": "2", "clips/GL010001.LRV": "GL010001"}
     assert find_sources(["clips"]) == found
     told = [
-        "note: passed over in clips, as no videos or pictures: "
-        "labels.csv, notes.txt, x.json and 1 more",
+        "note: passed over in clips: files that are no videos or pictures: 4 "
+        "(labels.csv, notes.txt, x.json, …)",
         "note: each picture is labelled; 'clips/*.jpg' makes them frames of one clip",
     ]
     assert capsys.readouterr().err.splitlines() == told
     assert find_sources(["clips/*"]) == found
-    assert capsys.readouterr().err.splitlines()[0] == told[0].replace("clips,", "clips/*,")
+    assert capsys.readouterr().err.splitlines()[0] == told[0].replace("clips:", "clips/*:")

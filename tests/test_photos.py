@@ -83,7 +83,7 @@ def test_what_was_written_is_passed_over(photos: Path) -> None:
     done = run(photos, "-i", "photos", "--csv", "labels.csv")
     assert len(rows(photos.parent / "labels.csv")) == 3 + 2  # the clip has two frames
     # Three photos, their three small copies for pages, and the timeline.
-    assert "as predict_video.py wrote them: 7 files" in done.stderr
+    assert "files that predict_video.py wrote: 7\n" in done.stderr
 
 
 @pytest.mark.parametrize("name", ["out.jpg", "out.jpeg", "out.png", "Out.PNG"])

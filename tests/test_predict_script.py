@@ -140,7 +140,7 @@ def test_several_clips_and_a_bad_one_among_them(model: Path, tmp_path: Path) -> 
     done = predict(tmp_path, model, *arguments)
     assert done.returncode == 1
     assert done.stderr.splitlines() == [
-        "note: passed over in clips, as no videos or pictures: notes.txt",
+        "note: passed over in clips: files that are no videos or pictures: 1 (notes.txt)",
         "error: clips/broken.mp4 holds no frame that can be decoded; is it a video?",
         "error: missing.avi does not exist; name a video file",
     ]

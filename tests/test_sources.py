@@ -120,7 +120,7 @@ def test_own_videos_are_passed_over_unless_they_are_named(
     # A name is what it would be without them.
     assert list(find_sources(["clips/deep", "clips/b.*"]).values()) == ["b", "c", "b-2"]
     assert capsys.readouterr().err.splitlines() == [
-        f"note: passed over in {name}, as predict_video.py wrote them: 1 files"
+        f"note: passed over in {name}: files that predict_video.py wrote: 1"
         for name in ("clips/deep", "clips/b.*")
     ]
     assert find_sources(["clips/b.avi"]) == {"clips/b.avi": "b"}

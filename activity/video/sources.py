@@ -182,12 +182,11 @@ def _usable(name: str, files: Sequence[Path]) -> list[Path]:
     if not usable:
         raise UserError(f"{name} holds no videos or pictures; name others")
     if own:
-        print_error("note", f"passed over in {name}, as predict_video.py wrote them: {own} files")
+        print_error("note", f"passed over in {name}: files that predict_video.py wrote: {own}")
     if others:
-        names = ", ".join(others[:NAMED]) + f" and {len(others) - NAMED} more" * (
-            len(others) > NAMED
-        )
-        print_error("note", f"passed over in {name}, as no videos or pictures: {names}")
+        names = ", ".join(others[:NAMED]) + ", …" * (len(others) > NAMED)
+        what = f"files that are no videos or pictures: {len(others)} ({names})"
+        print_error("note", f"passed over in {name}: {what}")
     if len(pictures) > 1:
         pattern = pictures[0].with_name(f"*{pictures[0].suffix}")
         print_error("note", f"each picture is labelled; '{pattern}' makes them frames of one clip")
