@@ -45,7 +45,7 @@ class Picture:
     digest: str  # of the file's bytes
     group: int  # pictures with the same number show the same scene
     video: Path | None = None
-    time: float = 0.0  # seconds from the first frame of the video
+    time: float = 0.0  # seconds, as a player shows it
     part: str | None = None  # annotations.TRAIN or TEST, where somebody says so
     site: str | None = None  # pictures of one site are of one group
     cut_from: Path | None = None  # names of the frames of one clip, match_*, if it is one of them

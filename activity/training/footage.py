@@ -60,7 +60,7 @@ def extract_frames(video: Path, rows: Sequence[Annotation], folder: Path) -> lis
 
 
 def time_of(still: Path) -> float:
-    """Return the time of a frame by the name of its file, in seconds from the video's first."""
+    """Return the time of a frame by the name of its file, in seconds, as a player shows it."""
     return int(still.stem.split("-")[1]) / 1000
 
 
