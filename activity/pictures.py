@@ -15,14 +15,12 @@ from PIL.TiffImagePlugin import TiffImageFile
 
 from activity.errors import SourceError
 from activity.quiet.opencv import MAX_IMAGE_PIXELS, cv2
+from activity.video.content import HEIC, JPEG, PNG, TIFF
 
 MAX_FILE_BYTES = 2**28  # no image is that large, but a video in the wrong folder may be
-JPEG = b"\xff\xd8\xff"  # which OpenCV decodes faster than Pillow
-TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")  # damaged, OpenCV refuses it in silence
 BY_PILLOW = ["PNG", "GIF", "WEBP", "AVIF", "BMP", "JPEG2000", "PPM", "TIFF"]
 ANIMATED = {"WEBP": "WebP", "AVIF": "AVIF"}  # as FFmpeg may not read it; Pillow's names
 ORIENTATION, LARGEST_VALUE, PHOTOMETRIC = 0x0112, 0x0119, 0x0106  # tags of EXIF and of TIFF
-HEIC = (b"ftypheic", b"ftypheix", b"ftypheim", b"ftypheis", b"ftypmif1")  # after four bytes
 with suppress(ImportError):
     from pillow_heif import register_heif_opener
 
@@ -72,9 +70,9 @@ def decode_image(encoded: bytes) -> np.ndarray | None:
     would teach nonsense. Raises `SourceError` with the reason for what is whole and not read.
     """
     try:
-        if encoded.startswith(JPEG):
+        if encoded.startswith(JPEG):  # faster than Pillow does
             return cv2.imdecode(np.frombuffer(encoded, np.uint8), cv2.IMREAD_COLOR_RGB)
-        is_tiff = encoded.startswith(TIFF)
+        is_tiff = encoded.startswith(TIFF)  # damaged, OpenCV refuses it in silence
         stored = _stored(encoded) if is_tiff else None
         if is_tiff and stored is None:
             return None
@@ -150,7 +148,7 @@ def _stored(encoded: bytes) -> np.ndarray | None:
 
 
 def _depth_of_png(encoded: bytes) -> int:
-    return encoded[24] if encoded.startswith(b"\x89PNG") else 0
+    return encoded[24] if encoded.startswith(PNG) else 0
 
 
 def _least_depth(file: Image.Image, encoded: bytes) -> int:

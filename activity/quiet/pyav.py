@@ -7,4 +7,7 @@ from av.stream import Discard, Disposition
 
 av.logging.set_level(None)
 
-__all__ = ["Discard", "Disposition", "Flags", "av"]
+# Videos of a container that no player shows as such.
+COVERS = Disposition.attached_pic | Disposition.timed_thumbnails | Disposition.still_image
+
+__all__ = ["COVERS", "Discard", "Disposition", "Flags", "av"]

@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -34,6 +35,7 @@ FOREIGN = {
     ".srt": f"has subtitles; {CSV}", ".vtt": f"has subtitles; {CSV}",
     ".textgrid": f"is Praat's own file; {CSV}", ".html": f"is a web page; {CSV}",
 }  # fmt: skip
+BOXES = "has boxes; their labels are taken for those of whole pictures"
 OWN = "is what predict_video.py itself found; open its --page, correct it, and name segments.csv"
 # The media file in the first lines of ELAN's exports, and its offset in milliseconds.
 MEDIA = re.compile(r'"?#(file:.+?) -- offset: (-?\d+)')
@@ -91,22 +93,18 @@ def _from_csv(path: Path, text: str) -> Sheet:
     lines = list(io.StringIO(text, newline=""))
     media, first, header, reader = "", 0, list[str](), csv.reader([""])
     try:
-        for first, line in enumerate(lines[:HEADER]):
+        for (first, line), delimiter in product(enumerate(lines[:HEADER]), DELIMITERS):
             if not media and (found := MEDIA.match(line)):
                 media = found[1]
                 if int(found[2]):
                     fault = f"line {first + 1}: ELAN moves this video by {found[2]} ms"
                     raise UserError(f"{path}, {fault}; export it without an offset")
-            for delimiter in DELIMITERS:
-                reader = csv.reader(lines[first:], delimiter=delimiter)
-                header = [name.strip() for name in next(reader, [])]
-                if {"time_s", "raw_label"} <= {*header} or {"raw_changes", "settings"} <= {*header}:
-                    raise UserError(f"{path} {OWN}")
-                if _names_columns(header, media, lines[first + 1 : first + 2]):
-                    break
-            else:
-                continue
-            break
+            reader = csv.reader(lines[first:], delimiter=delimiter)
+            header = [name.strip() for name in next(reader, [])]
+            if {"time_s", "raw_label"} <= {*header} or {"raw_changes", "settings"} <= {*header}:
+                raise UserError(f"{path} {OWN}")
+            if _names_columns(header, media, lines[first + 1 : first + 2]):
+                break
         else:
             raise _without_header(path, lines)
         rows = [
@@ -218,7 +216,7 @@ def _flat(
         if not regions and not task:
             yield place, plain
     if boxes:
-        print_error("note", f"{path} has boxes; their labels are taken for those of whole pictures")
+        print_error("note", f"{path} {BOXES}")
 
 
 def _regions(path: Path, place: str, value: Any) -> Iterator[dict[str, Any]]:
@@ -287,7 +285,7 @@ def _from_cvat(path: Path, root: ElementTree.Element) -> Iterator[tuple[str, dic
     tags = any(image.find("tag") is not None for image in images)
     boxed = not tags and any("label" in shape.attrib for image in images for shape in image)
     if boxed or root.find("track") is not None:
-        print_error("note", f"{path} has boxes; their labels are taken for those of whole pictures")
+        print_error("note", f"{path} {BOXES}")
     open_since: dict[tuple[str, str], int] = {}
     last: dict[str, int] = {}
     for image in images:

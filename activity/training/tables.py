@@ -20,6 +20,7 @@ from activity.training.columns import FRAMES, NOTHING, STATUS, Columns, find_col
 from activity.training.exports import Sheet, read_sheet
 from activity.training.footage import Extent, extent
 from activity.video.content import PICTURE_ENDINGS, VIDEO_ENDINGS, kind_of
+from activity.video.sources import is_address
 
 # Seconds. Tools round the end of a video, and a label may end a little after the next one begins.
 ROUNDING, OVERLAP = 1.0, 0.1
@@ -221,7 +222,7 @@ def _local(name: str) -> tuple[str, bool]:
 
     Label Studio has paths in the query of an address.
     """
-    address = urlsplit(name) if "://" in name or name.startswith("/data/") else None
+    address = urlsplit(name) if is_address(name) or name.startswith("/data/") else None
     query = parse_qs(address.query).get("d") if address else None
     path = query[0] if query else unquote(address.path) if address else name
     path = path.replace("\\", "/")

@@ -19,10 +19,12 @@ MOTION_JPEG = {".mjpeg", ".mjpg"}
 TYPESCRIPT = ".ts"  # or a transport stream, which is no text
 HEAD = 4096  # bytes, which tell what a file is
 PNG, GIF, JPEG = b"\x89PNG", b"GIF8", b"\xff\xd8\xff"
+TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 PICTURES = (
-    PNG, GIF, JPEG, b"BM", b"II*\0", b"MM\0*", b"\0\0\0\x0cjP  ", b"\xff\x4f\xff\x51",
+    PNG, GIF, JPEG, b"BM", *TIFF, b"\0\0\0\x0cjP  ", b"\xff\x4f\xff\x51",
 )  # fmt: skip
-BRANDS = {b"avif", b"avis", b"heic", b"heix", b"heim", b"heis", b"mif1"}  # of MPEG-4
+HEIC = {b"ftypheic", b"ftypheix", b"ftypheim", b"ftypheis", b"ftypmif1"}  # after four bytes
+HEIF = HEIC | {b"ftypavif", b"ftypavis"}
 APPLEDOUBLE = b"\0\5\x16\7"
 TERMINAL = "tty"  # FFmpeg's name for text that is drawn
 
@@ -36,7 +38,7 @@ def kind_of(file: Path) -> Kind | None:
         return None
     is_text = bool(head) and _is_text(head)
     is_webp = head.startswith(b"RIFF") and head[8:12] == b"WEBP"
-    is_heif = head[4:8] == b"ftyp" and head[8:12] in BRANDS
+    is_heif = head[4:12] in HEIF
     if not is_text and (head.startswith(PICTURES) or is_webp or is_heif):
         may_move = (
             head.startswith(GIF)
@@ -72,14 +74,14 @@ def _is_text(head: bytes) -> bool:
 
 def _moves(file: Path) -> bool:
     """Tell whether FFmpeg finds two pictures in a file that are no cover of music."""
-    from activity.quiet.pyav import av  # here, as most files are known without
+    from activity.quiet.pyav import COVERS, av  # here, as most files are known without
 
     try:
         with av.open(file.absolute(), metadata_errors="replace") as container:
             if container.format.name == TERMINAL:
                 return False
             for stream in container.streams.video:
-                if not stream.disposition & av.stream.Disposition.attached_pic:
+                if not stream.disposition & COVERS:
                     packets = (packet for packet in container.demux(stream) if packet.size)
                     return len(list(islice(packets, 2))) == 2
     except (av.FFmpegError, ValueError):

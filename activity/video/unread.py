@@ -1,12 +1,11 @@
 """How much of a file is not read, as where several files were joined into one."""
 
-import struct
-from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
 from activity.quiet.pyav import av
+from activity.video.boxes import boxes
 
 BEGINNINGS = (b"ftyp", b"moov")  # of which a file of MPEG-4 has one each
 MPEG4 = (*BEGINNINGS, b"mdat", b"wide", b"free", b"skip", b"pnot")
@@ -41,21 +40,11 @@ def _matters(rest: int, size: int) -> bool:
 
 def _second_beginning(content: BinaryIO, size: int) -> int:
     seen: set[bytes] = set()
-    for place, kind in _boxes(content, size):
-        if kind in seen:
-            return place
-        seen |= {kind}.intersection(BEGINNINGS)
+    for box in boxes(content):
+        if box.kind in seen:
+            return box.begin
+        seen |= {box.kind}.intersection(BEGINNINGS)
     return size
-
-
-def _boxes(content: BinaryIO, size: int) -> Iterator[tuple[int, bytes]]:
-    """Yield the places and kinds of the boxes that an MPEG-4 file is made of."""
-    place = 0
-    while place < size:
-        content.seek(place)
-        length, kind, longer = struct.unpack(">I4sQ", content.read(16).ljust(16, b"\0"))
-        yield place, kind
-        place = size if length == 0 else place + max(8, longer if length == 1 else length)
 
 
 def _last_packet(file: Path) -> int:

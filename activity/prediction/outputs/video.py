@@ -18,6 +18,7 @@ from activity.prediction.outputs.sound import LONGEST, join
 from activity.quiet.opencv import cv2
 from activity.quiet.pyav import av
 from activity.video.backends import Colour, Format
+from activity.video.boxes import boxes
 from activity.video.reader import Frame
 from activity.video.sources import OWN_MARK, is_picture
 
@@ -156,13 +157,9 @@ class H264Writer:
         self._write(None)
         self._container.close()
         with self._path.open("rb") as file:
-            size, place = file.seek(0, 2), 0
-            while place < size:
-                file.seek(place)
-                length, _, longer = struct.unpack(">I4sQ", file.read(16).ljust(16, b"\0"))
-                place += max(8, longer if length == 1 else length)
-        if place != size:  # FFmpeg says nothing if a disk gets full at the end
-            raise OSError("it was cut off")
+            end_of_boxes = max((box.end for box in boxes(file)), default=0)
+            if end_of_boxes != file.seek(0, 2):  # FFmpeg says nothing of a disk that gets full
+                raise OSError("it was cut off")
         whole = self._path.with_suffix(".new")
         try:
             origin, begin = self._format.origin, self._begin - self._late
@@ -234,12 +231,8 @@ class Video(Output):
             try:
                 yield
             finally:
-                end = self.clip.settings.end or math.inf
-                found = (
-                    self._writer.finish(0.0 if self.clip.stop.wanted else end)
-                    if self._writer
-                    else 0
-                )
+                end = 0.0 if self.clip.stop.wanted else self.clip.settings.end or math.inf
+                found = self._writer.finish(end) if self._writer else 0
             assert self._writer  # as a clip without a frame is an error
             if found != self._writer.written:
                 held = f"it holds {found} of {self._writer.written} frames"

@@ -16,7 +16,7 @@ import numpy as np
 
 from activity.pictures import eight_bits, on_white
 from activity.quiet.opencv import cv2
-from activity.quiet.pyav import Discard, Disposition, Flags, av
+from activity.quiet.pyav import COVERS, Discard, Disposition, Flags, av
 from activity.video.backends import (
     ATTEMPTS,
     CLOCK,
@@ -44,7 +44,6 @@ NEARLY_SQUARE = 0.02  # nobody sees that a pixel's sides differ by as much
 # it can convert, the usual one of these; then BT.2020 and P3, PQ and HLG.
 INTERLACED, FULL_RANGE, MATRICES, TELEVISION = (2, 3, 4, 5), 2, (1, 2, 4, 5, 6, 7, 9), 5
 STILLS = {"bmp", "gif", "mjpeg", "png", "tiff", "webp"}  # codecs
-COVERS = Disposition.attached_pic | Disposition.timed_thumbnails | Disposition.still_image
 BT709, WIDE_PRIMARIES, HDR_TRANSFERS = 1, (9, 11, 12), (16, 18)
 # Decoders that see transparency, which the usual ones do not.
 SEE_THROUGH = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
@@ -197,7 +196,7 @@ class PyAVBackend:
             if other is not stream:
                 other.discard = Discard.all
         codec = stream.codec_context
-        self.raw = bool(Flags.no_timestamps in Flags(self._container.format.flags))
+        self.raw = Flags.no_timestamps in Flags(self._container.format.flags)
         # An .avi has no times, and those that FFmpeg invents for reordered H.264 are wrong; when
         # frames leave the decoder is right.
         self._reordered = name == AVI and codec.name == "h264" and codec.has_b_frames
@@ -236,7 +235,8 @@ class PyAVBackend:
                 raise ValueError(f"{count}, and none of number {self._track}; choose another")
             chosen = tracks[self._track - 1]
         elif self._container.format.name in PLAYLISTS:  # of one video in several sizes
-            chosen = next(each for each in tracks if each is self._container.streams.best("video"))
+            best = self._container.streams.best("video")
+            chosen = next((each for each in tracks if each is best), tracks[0])
         else:
             # A broadcast may announce some that it does not send, and a cover be a track.
             there = [each for each in tracks if not each.codec_context or each.width] or tracks
